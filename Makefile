@@ -47,7 +47,7 @@ check-readme:
 	$(BIN)/python scripts/readme.py --check
 
 test: dev ## run the tests
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 migrations: dev check-migrations ## prove that the migrations make exactly the tables of the models
 
@@ -72,7 +72,7 @@ packages-test:
 
 # The environment is made anew when a lock changes, so that it never holds more than the locks name.
 # Every wheel is checked by hash, and so is what builds those that come as source.
-$(VENV)/.run: requirements.lock requirements-build.lock
+$(VENV)/.run: requirements.lock requirements-build.lock | packages
 	@echo 'homeca: making $(VENV) (tpm2-pytss is compiled: about half a minute)' >&2
 	@"$$(scripts/find-python)" -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r requirements-build.lock

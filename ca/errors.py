@@ -123,6 +123,12 @@ class CertificateMalformed(EncodingError):
     code = "encoding.certificate"
 
 
+class KeyFileMalformed(EncodingError):
+    """Not a TSS2 PRIVATE KEY that homeca can use (OID 2.23.133.10.1.3)."""
+
+    code = "encoding.key-file"
+
+
 class IllegalName(EncodingError):
     """A DNS name, address, e-mail, URI or DN that may not stand in a certificate."""
 
@@ -207,6 +213,144 @@ class SignatureUncertain(CustodyError):
     code = "custody.signature-uncertain"
 
 
+class PinNeeded(CustodyError):
+    """The key has a PIN and none was given."""
+
+    code = "custody.pin-needed"
+
+
+class PinWrong(CustodyError):
+    """The key's holder did not accept the PIN."""
+
+    code = "custody.pin-wrong"
+
+
+class PinUnusable(CustodyError):
+    """A PIN that no key of this holder can have: too long, or with octets that get lost."""
+
+    code = "custody.pin-unusable"
+
+
+class KeyKindUnsupported(CustodyError):
+    """This TPM or token cannot make that kind of key."""
+
+    code = "custody.key-kind"
+
+
+class KeyRefused(CustodyError):
+    """A key that must not sign for this CA: another public half, or one that could leave."""
+
+    code = "custody.key-refused"
+
+
+class TpmUnreachable(CustodyError):
+    """There is a TPM, and it cannot be opened."""
+
+    code = "custody.tpm-unreachable"
+
+
+class TpmProgramMissing(CustodyError):
+    """swtpm is not installed, so there is no software TPM."""
+
+    code = "custody.tpm-program-missing"
+
+
+class TpmBusy(CustodyError):
+    """Another process holds the TPM beyond the waiting time."""
+
+    code = "custody.tpm-busy"
+
+
+class TpmNotResponding(CustodyError):
+    """No answer within the deadline."""
+
+    code = "custody.tpm-not-responding"
+
+
+class TpmConnectionLost(CustodyError):
+    """The way to the TPM broke while it was in use."""
+
+    code = "custody.tpm-connection-lost"
+
+
+class TpmStateMissing(CustodyError):
+    """The software TPM that holds the CA's keys is gone; no new one takes its place."""
+
+    code = "custody.tpm-state-missing"
+
+
+class TpmStateDamaged(CustodyError):
+    """swtpm cannot read its state file."""
+
+    code = "custody.tpm-state-damaged"
+
+
+class TpmStateNotPrivate(CustodyError):
+    """Others can read or write the software TPM's state."""
+
+    code = "custody.tpm-state-not-private"
+
+
+class TpmSwapped(CustodyError):
+    """Not the TPM this CA was made with: the storage key is another one (invariant 6)."""
+
+    code = "custody.tpm-swapped"
+
+
+class TpmTampered(CustodyError):
+    """An answer that did not come from the TPM, or was changed on its way."""
+
+    code = "custody.tpm-tampered"
+
+
+class TpmStorageKeyUnusable(CustodyError):
+    """What lies at 0x81000001 is not a storage key, or none can be made there."""
+
+    code = "custody.tpm-storage-key"
+
+
+class TpmOwnerAuthNeeded(CustodyError):
+    """The owner hierarchy has a password, and it was not given or is another one."""
+
+    code = "custody.tpm-owner-auth"
+
+
+class TpmLockedOut(CustodyError):
+    """TPM_RC_LOCKOUT: too many wrong authValues (TPM 2.0 Part 1, dictionary attack)."""
+
+    code = "custody.tpm-locked-out"
+
+
+class TpmOutOfMemory(CustodyError):
+    """No free slot for an object or a session: others left theirs in the TPM."""
+
+    code = "custody.tpm-out-of-memory"
+
+
+class TpmNotStarted(CustodyError):
+    """TPM_RC_INITIALIZE: nobody sent TPM2_Startup, or the TPM was reset under us."""
+
+    code = "custody.tpm-not-started"
+
+
+class TpmUnavailable(CustodyError):
+    """The TPM asks to be left alone for a while: RETRY, TESTING, NV_RATE, NV_UNAVAILABLE."""
+
+    code = "custody.tpm-unavailable"
+
+
+class TpmBroken(CustodyError):
+    """TPM_RC_FAILURE: the TPM's self-test failed and it does nothing more."""
+
+    code = "custody.tpm-broken"
+
+
+class TpmRefused(CustodyError):
+    """Any other answer that is not success, with its number."""
+
+    code = "custody.tpm-refused"
+
+
 # ---------------------------------------------------------------- store
 
 
@@ -250,6 +394,30 @@ class SerialReserved(StoreError):
     """That serial belongs to another TBS already (invariant: one serial, one TBS, for ever)."""
 
     code = "store.serial-reserved"
+
+
+class StateConflict(StoreError):
+    """A step that the life of a serial or of an issuer does not have."""
+
+    code = "store.state"
+
+
+class TbsMismatch(StoreError):
+    """A certificate that does not hold exactly the TBS recorded for its serial."""
+
+    code = "store.tbs-mismatch"
+
+
+class CrlSuperseded(StoreError):
+    """A CRL with a higher number was recorded in the meantime."""
+
+    code = "store.crl-superseded"
+
+
+class RecordRefused(StoreError):
+    """A constraint or an append-only trigger of the database stands against a row."""
+
+    code = "store.refused"
 
 
 # ---------------------------------------------------------------- verification

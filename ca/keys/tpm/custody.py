@@ -1,0 +1,183 @@
+"""`ca.interfaces.KeyCustody` in a TPM: makes keys that stay inside, and signs with them.
+
+Every method is one transaction: lock, open the TPM, a session salted to its storage key, the
+work, close. Nothing stays open between two, so any number of processes can take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ca.algorithms import KEY_KINDS, KeyKind
+from ca.encoding.tpm import PublicArea
+from ca.encoding.tsskey import TssKey
+from ca.errors import KeyKindUnsupported, TpmTampered
+from ca.interfaces import Custody, SealedKey, Secret, TpmReport
+from ca.keys.tpm import capabilities, reach
+from ca.keys.tpm.link import Link
+from ca.keys.tpm.lock import exclusive
+from ca.keys.tpm.signer import TpmSigner, auth_value, require_own_key, require_usable_pin
+from ca.keys.tpm.transaction import Transaction
+from ca.keys.tpm.tss import (
+    TPM2B_PRIVATE,
+    TPM2B_PUBLIC,
+    TPM2B_SENSITIVE_CREATE,
+    TPMS_SENSITIVE_CREATE,
+)
+
+LOCK_SECONDS = 120.0
+COMMAND_SECONDS = 60.0
+
+
+def _as_it_is(link: Link) -> Link:
+    return link
+
+
+class TpmCustody:
+    """One TPM.
+
+    tcti:       "" or "auto" to look for one (`reach.choose`), "embedded", or a TCTI string.
+    state_dir:  of the embedded TPM. lock_file: shared by all who use this TPM.
+    srk_public: TPM2B_PUBLIC of the storage key this CA is pinned to; None before the first
+                ceremony. Only then may a software TPM be manufactured.
+    on_wait:    told when another process has the TPM; lock_seconds: how long to wait for it.
+    deadline:   seconds for one command; three times as long for making a key.
+    owner_auth: the owner hierarchy's password, where it has one: to make the storage key.
+    around:     put around each opened Link: a recorder, an injected fault.
+    """
+
+    def __init__(
+        self,
+        tcti: str,
+        *,
+        state_dir: Path,
+        lock_file: Path,
+        srk_public: bytes | None,
+        on_wait: Callable[[str], None],
+        deadline: float = COMMAND_SECONDS,
+        lock_seconds: float = LOCK_SECONDS,
+        owner_auth: Secret | None = None,
+        around: Callable[[Link], Link] = _as_it_is,
+    ) -> None:
+        self._tcti = tcti
+        self._state_dir = state_dir
+        self._lock_file = lock_file
+        self._srk_public = srk_public
+        self._on_wait = on_wait
+        self._deadline = deadline
+        self._lock_seconds = lock_seconds
+        self._owner_auth = owner_auth
+        self._around = around
+
+    def describe(self) -> Custody:
+        """Which TPM this is, asked of the TPM itself. The storage key is made if missing.
+
+        The TPM proves that it holds the storage key's private half.
+        Raises: CustodyError; TpmSwapped when it is not the one this CA is pinned to.
+        """
+        with self._transaction() as tpm:
+            tpm.prove_storage_key()
+            who = capabilities.identity(tpm)
+            return Custody(
+                kind=reach.custody_kind(who.manufacturer, who.model),
+                tcti=tpm.wire.link.name,
+                manufacturer=who.manufacturer,
+                model=who.model,
+                firmware=who.firmware,
+                srk_public=tpm.public,
+            )
+
+    def report(self) -> TpmReport:
+        """What the TPM says of itself; nothing is made in it, no storage key is needed."""
+        with self._open() as tpm:
+            return capabilities.report(tpm, tcti=tpm.wire.link.name)
+
+    def create(self, kind: KeyKind, *, pin: Secret | None) -> SealedKey:
+        """A new fixedTPM, fixedParent, sensitiveDataOrigin signing key, PIN as authValue.
+
+        Raises: KeyKindUnsupported naming the kinds this TPM can make; PinUnusable; CustodyError.
+        """
+        auth = require_usable_pin(pin) if pin is not None else b""
+        with self._transaction() as tpm:
+            _require_supported(tpm, kind)
+            template = capabilities.key_template(kind)
+            sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=auth))
+            with tpm.esapi() as esapi, tpm.wire.patience(tpm.creation_deadline):
+                made = esapi.create(tpm.srk, sensitive, template, session1=tpm.session)
+                private, public = bytes(made[0].marshal()), bytes(made[1].marshal())
+        area = PublicArea.from_tpm2b(public)
+        asked = PublicArea.from_tpm2b(bytes(template.marshal()))
+        if (area.kind, area.attributes, area.scheme) != (kind, asked.attributes, asked.scheme):
+            raise TpmTampered(
+                "the TPM made another key than it was asked for",
+                remedy="do not use this TPM",
+            )
+        key = TssKey(public=public, private=private, empty_auth=not auth)
+        return SealedKey(kind=kind, pem=key.to_pem(), spki=area.spki)
+
+    @contextlib.contextmanager
+    def open(self, pem: bytes, *, spki: bytes, pin: Secret | None) -> Iterator[TpmSigner]:
+        """One transaction with the key loaded: 1 command per signature, 5 or 6 besides.
+
+        The key file is judged before the TPM is opened (`require_own_key`).
+        Raises: KeyFileMalformed, KeyRefused, PinNeeded; CustodyError. A wrong PIN shows
+                when the first signature is asked for.
+        """
+        key = TssKey.from_pem(pem)
+        area = require_own_key(key, spki=spki)
+        auth = auth_value(key, pin)
+        with self._transaction() as tpm, tpm.parent(key.parent) as parent:
+            with tpm.esapi() as esapi:
+                private, _ = TPM2B_PRIVATE.unmarshal(key.private)
+                public, _ = TPM2B_PUBLIC.unmarshal(key.public)
+                handle = esapi.load(parent, private, public, session1=tpm.session)
+            try:
+                with tpm.esapi() as esapi:
+                    esapi.tr_set_auth(handle, auth)
+                yield TpmSigner(tpm, handle, area)
+            finally:
+                tpm.flush(handle)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Transaction]:
+        """The TPM to ourselves, without a session."""
+        tcti = reach.choose(self._tcti)
+        with exclusive(self._lock_file, seconds=self._lock_seconds, on_wait=self._on_wait):
+            link = reach.open_link(
+                tcti,
+                state_dir=self._state_dir,
+                manufacture=self._srk_public is None,
+                deadline=self._deadline,
+            )
+            tpm = Transaction(
+                self._around(link), deadline=self._deadline, owner_auth=self._owner_auth
+            )
+            try:
+                yield tpm
+            finally:
+                tpm.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        """The TPM to ourselves, its storage key pinned, a session salted to that."""
+        with self._open() as tpm:
+            if self._srk_public is None:
+                tpm.find_storage_key()
+            else:
+                tpm.pin(self._srk_public)
+            with tpm.salted_session():
+                yield tpm
+
+
+def _require_supported(tpm: Transaction, kind: KeyKind) -> None:
+    asked = capabilities.capability(tpm, kind)
+    if asked.supported:
+        return
+    others = (capabilities.capability(tpm, other) for other in KEY_KINDS.values())
+    names = [str(other.kind) for other in others if other.supported]
+    raise KeyKindUnsupported(
+        f"{kind} is not possible here: {asked.reason}",
+        remedy=f"choose one of the kinds this TPM can make: {', '.join(names) or 'none'}",
+    )

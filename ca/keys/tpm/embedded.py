@@ -1,0 +1,177 @@
+"""A software TPM of the CA's own: an swtpm child on a socketpair, its state in a directory.
+
+No port and no socket file: only this process can talk to it, and it ends with this process,
+for its end of the pair then closes. Each transaction starts and ends one (about 6 ms).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from ca.errors import (
+    CustodyError,
+    TpmBusy,
+    TpmProgramMissing,
+    TpmStateDamaged,
+    TpmStateMissing,
+    TpmStateNotPrivate,
+)
+from ca.keys.tpm.link import (
+    HEADER,
+    answer_length,
+    connection_lost,
+    not_responding,
+)
+
+STATE_FILE = "tpm2-00.permall"
+SEND_SECONDS = 5.0
+EXIT_SECONDS = 5.0
+SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin"
+
+
+class EmbeddedTpm:
+    """The running child. Construct, use as a Link, close.
+
+    state_dir:   made 0700 when missing; others having access to it is an error.
+    manufacture: whether a missing state may be made. Never for a CA that is pinned: a new TPM
+                 in place of a lost one would only hide the loss.
+    """
+
+    name = "embedded"
+    is_ours = True
+
+    def __init__(self, state_dir: Path, *, manufacture: bool) -> None:
+        state_dir = state_dir.absolute()
+        program = shutil.which("swtpm", path=f"{os.environ.get('PATH', '')}:{SEARCH_PATH}")
+        if program is None:
+            raise TpmProgramMissing(
+                "there is no hardware TPM here, and the program 'swtpm' is not installed",
+                remedy="run `sudo apt install swtpm`, or give the TPM's TCTI",
+            )
+        _prepare(state_dir, manufacture=manufacture)
+        self._state_dir = state_dir
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        # An anonymous file: a pipe nobody reads while the child runs could block it.
+        self._stderr = os.memfd_create("swtpm-stderr", os.MFD_CLOEXEC)
+        try:
+            self._child = subprocess.Popen(  # noqa: S603  # no shell; the arguments are ours
+                [
+                    program,
+                    "socket",
+                    "--tpm2",
+                    # Relative to cwd: a comma in the path would end the option.
+                    "--tpmstate",
+                    "dir=.,mode=0600",
+                    "--fd",
+                    str(theirs.fileno()),
+                    "--flags",
+                    "not-need-init,startup-clear",
+                ],
+                cwd=state_dir,
+                env={"LC_ALL": "C", "PATH": SEARCH_PATH},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                umask=0o077,
+                start_new_session=True,  # Ctrl-C is for us: it must not end a signature halfway
+            )
+        except OSError as error:
+            self._socket.close()
+            os.close(self._stderr)
+            raise TpmProgramMissing(
+                f"the program {program!r} does not start: {error.strerror}",
+                remedy="run `sudo apt install --reinstall swtpm`",
+            ) from error
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._child.pid
+
+    def send(self, command: bytes) -> None:
+        try:
+            self._socket.settimeout(SEND_SECONDS)
+            self._socket.sendall(command)
+        except OSError as error:
+            raise self._ended() from error
+
+    def receive(self, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        try:
+            header = self._read(HEADER, deadline)
+            return header + self._read(answer_length(header) - HEADER, deadline)
+        except TimeoutError as error:
+            raise not_responding(self.name, seconds) from error
+        except OSError as error:
+            raise self._ended() from error
+
+    def _read(self, count: int, deadline: float) -> bytes:
+        octets = b""
+        while len(octets) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            part = self._socket.recv(count - len(octets))
+            if not part:
+                raise ConnectionResetError
+            octets += part
+        return octets
+
+    def close(self, *, orderly: bool) -> None:
+        """Let the child end, which it does when its socket closes; kill it when it does not."""
+        self._socket.close()
+        self._reap(EXIT_SECONDS if orderly else 0.0)
+        os.close(self._stderr)
+
+    def _reap(self, patience: float) -> int:
+        try:
+            return self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self._child.wait()
+
+    def _ended(self) -> CustodyError:
+        """Why the child is gone, from what it said."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(1.0)
+        said = os.pread(self._stderr, 4096, 0).decode("ascii", "replace").strip()
+        status = self._child.poll()
+        if "Could not lock" in said:
+            return TpmBusy(
+                f"another program uses the software TPM in {str(self._state_dir)!r}",
+                remedy=f"run `fuser {self._state_dir}/.lock` to see which, and stop it",
+            )
+        if status is not None and status > 0:
+            last = said.splitlines()[-1].removeprefix("swtpm: ") if said else "it did not say why"
+            return TpmStateDamaged(
+                f"swtpm cannot use its state in {str(self._state_dir)!r}: {last!r}",
+                remedy="restore that directory from the last backup of the CA's home",
+            )
+        return connection_lost(self.name, "swtpm ended" if status is not None else "no swtpm")
+
+
+def _prepare(state_dir: Path, *, manufacture: bool) -> None:
+    """The state directory as it must be, or the reason why not."""
+    state = state_dir / STATE_FILE
+    if not manufacture and not state.exists():
+        raise TpmStateMissing(
+            f"the software TPM that holds this CA's keys is gone: no {str(state)!r}",
+            remedy="restore that directory from the last backup of the CA's home",
+        )
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = state_dir.stat()
+    if found.st_mode & 0o077:
+        raise TpmStateNotPrivate(
+            f"others have access to the software TPM's state in {str(state_dir)!r}",
+            remedy=f"run `chmod 700 {state_dir}`",
+        )

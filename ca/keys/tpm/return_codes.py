@@ -1,0 +1,260 @@
+"""TPM_RC to errors: what each refusal means to a person, and what to do (Part 2 §6.6).
+
+The same number says different things after different commands: an authorization failure at
+TPM2_Load is a storage key that is not ours, at TPM2_Sign it is a wrong PIN. So the command
+is part of the question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ca.errors import (
+    CustodyError,
+    KeyKindUnsupported,
+    KeyRefused,
+    PinWrong,
+    TpmBroken,
+    TpmLockedOut,
+    TpmNotStarted,
+    TpmOutOfMemory,
+    TpmOwnerAuthNeeded,
+    TpmRefused,
+    TpmStorageKeyUnusable,
+    TpmSwapped,
+    TpmTampered,
+    TpmUnavailable,
+)
+
+# TPM_CC (Part 2 §6.5.2)
+CC_EVICT_CONTROL = 0x120
+CC_CREATE_PRIMARY = 0x131
+CC_CREATE = 0x153
+CC_LOAD = 0x157
+CC_SIGN = 0x15D
+CC_FLUSH_CONTEXT = 0x165
+CC_READ_PUBLIC = 0x173
+CC_START_AUTH_SESSION = 0x176
+CC_GET_CAPABILITY = 0x17A
+CC_TEST_PARMS = 0x18A
+CC_SHUTDOWN = 0x145
+
+COMMAND_NAMES: dict[int, str] = {
+    CC_EVICT_CONTROL: "TPM2_EvictControl",
+    CC_CREATE_PRIMARY: "TPM2_CreatePrimary",
+    CC_CREATE: "TPM2_Create",
+    CC_LOAD: "TPM2_Load",
+    CC_SIGN: "TPM2_Sign",
+    CC_FLUSH_CONTEXT: "TPM2_FlushContext",
+    CC_READ_PUBLIC: "TPM2_ReadPublic",
+    CC_START_AUTH_SESSION: "TPM2_StartAuthSession",
+    CC_GET_CAPABILITY: "TPM2_GetCapability",
+    CC_TEST_PARMS: "TPM2_TestParms",
+    CC_SHUTDOWN: "TPM2_Shutdown",
+}
+
+# Format-one errors with handle, session or parameter number taken away (Part 2 §6.6.3)
+RC_HIERARCHY = 0x085
+RC_HANDLE = 0x08B
+RC_AUTH_FAIL = 0x08E
+RC_INTEGRITY = 0x09F
+RC_BAD_AUTH = 0x0A2
+
+# TSS2_BASE_RC of an answer whose HMAC is wrong, or that cannot be read: INSUFFICIENT_BUFFER,
+# BAD_VALUE, BAD_SIZE, MALFORMED_RESPONSE, INSUFFICIENT_RESPONSE, RSP_AUTH_FAILED
+_UNREADABLE = frozenset({0x06, 0x0B, 0x10, 0x11, 0x13, 0x1B})
+
+_OWNER_COMMANDS = frozenset({CC_CREATE_PRIMARY, CC_EVICT_CONTROL})
+
+SWAPPED_REMEDY = (
+    "reconnect the TPM this CA was made with; if it was cleared or is gone, restore a backup "
+    "of the software TPM, or make a new CA"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnCode:
+    """A TSS return code taken apart (Part 2 §6.6, TSS 2.0 overview §6).
+
+    layer: who says it: 0 the TPM, 7 ESAPI, 8 SAPI, 10 the TCTI, 11 a resource manager.
+    error: the TPM's number without its handle, session or parameter part.
+    """
+
+    number: int
+
+    @property
+    def layer(self) -> int:
+        return self.number >> 16 & 0xFF
+
+    @property
+    def is_from_tpm(self) -> bool:
+        """The TPM, or the kernel's resource manager in its name, answered."""
+        return self.layer in (0, 11)
+
+    @property
+    def error(self) -> int:
+        low = self.number & 0xFFFF
+        return low & 0x3F | 0x80 if low & 0x80 else low
+
+    @property
+    def about(self) -> str:
+        """ "parameter 1", "session 1", "handle 2" of a format-one code; "" when nothing."""
+        low = self.number & 0xFFFF
+        if not low & 0x80:
+            return ""
+        if low & 0x40:
+            return f"parameter {low >> 8 & 0xF}"
+        return f"session {low >> 8 & 0x7}" if low & 0x800 else f"handle {low >> 8 & 0x7}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    leaf: type[CustodyError]
+    problem: str
+    remedy: str
+
+
+_LATER = "wait a minute and try again; if it recurs, restart the machine"
+
+_ALWAYS: dict[int, _Meaning] = {
+    0x100: _Meaning(
+        TpmNotStarted,
+        "the TPM was reset or never started",
+        "run `tpm2_startup -c`, or restart the machine, and try again",
+    ),
+    0x101: _Meaning(
+        TpmBroken,
+        "the TPM is in failure mode: its self-test did not pass",
+        "switch the machine off and on; if it recurs, this TPM is broken",
+    ),
+    0x902: _Meaning(
+        TpmOutOfMemory,
+        "the TPM has no free slot for a key: other programs left theirs inside",
+        "run `tpm2_flushcontext -t`, or reach the TPM through /dev/tpmrm0",
+    ),
+    0x903: _Meaning(
+        TpmOutOfMemory,
+        "the TPM has no free slot for a session: other programs left theirs inside",
+        "run `tpm2_flushcontext -l`, or reach the TPM through /dev/tpmrm0",
+    ),
+    0x904: _Meaning(
+        TpmOutOfMemory,
+        "the TPM has no memory left",
+        "run `tpm2_flushcontext -t`, or restart the machine",
+    ),
+    0x905: _Meaning(
+        TpmOutOfMemory,
+        "the TPM has too many sessions",
+        "run `tpm2_flushcontext -s`, or restart the machine",
+    ),
+    0x910: _Meaning(
+        TpmNotStarted,
+        "the TPM was reset while it was in use",
+        "try again",
+    ),
+    0x908: _Meaning(TpmUnavailable, "the TPM keeps asking for more time", _LATER),
+    0x90A: _Meaning(TpmUnavailable, "the TPM is still testing itself", _LATER),
+    0x920: _Meaning(TpmUnavailable, "the TPM slows writes down to spare its memory", _LATER),
+    0x922: _Meaning(TpmUnavailable, "the TPM could not start the command", _LATER),
+    0x923: _Meaning(TpmUnavailable, "the TPM's own memory cannot be written now", _LATER),
+    0x921: _Meaning(
+        TpmLockedOut,
+        "the TPM refuses authorizations after repeated failures",
+        "run `tpm2_dictionarylockout --clear-lockout`, then try again",
+    ),
+    0x143: _Meaning(
+        TpmRefused,
+        "the TPM does not know a command homeca needs",
+        "update the TPM's firmware, or use a software TPM with `--tpm embedded`",
+    ),
+    0x12D: _Meaning(
+        TpmUnavailable,
+        "the TPM is in the middle of a firmware update",
+        "finish that update, then try again",
+    ),
+    0x120: _Meaning(
+        TpmUnavailable,
+        "the command is switched off in this TPM",
+        "enable the TPM's owner hierarchy in the firmware settings",
+    ),
+}
+
+_SWAPPED = _Meaning(
+    TpmSwapped, "this is not the TPM that holds the CA's keys, or it was cleared", SWAPPED_REMEDY
+)
+_OWNER = _Meaning(
+    TpmOwnerAuthNeeded,
+    "the TPM's owner hierarchy has another password than the one given",
+    "give the TPM owner password; if nobody knows it, clear the TPM in the firmware settings",
+)
+_UNSUPPORTED = _Meaning(
+    KeyKindUnsupported,
+    "this TPM cannot make that kind of key",
+    "run `homeca tpm info` to see the kinds it can make",
+)
+_TAMPERED = _Meaning(
+    TpmTampered,
+    "an answer of the TPM was changed on its way, or is not from this TPM",
+    "check what sits between this machine and its TPM; do not use it until that is known",
+)
+
+
+def error(number: int, *, command: int) -> CustodyError:
+    """The error to raise for a return code.
+
+    number:  as TSS2_Exception.rc has it.
+    command: TPM_CC of the command that was answered, 0 when none was sent.
+    """
+    rc = ReturnCode(number)
+    meaning = _meaning(rc, command)
+    if meaning is None:
+        name = COMMAND_NAMES.get(command, f"command 0x{command:x}")
+        detail = f" ({rc.about})" if rc.about else ""
+        source = "the TPM" if rc.is_from_tpm else "the TPM software stack"
+        return TpmRefused(
+            f"{source} answered {name} with 0x{number:x}{detail}",
+            remedy=f"run `tpm2_rc_decode 0x{number:x}` to read it, and report it",
+        )
+    return meaning.leaf(meaning.problem, remedy=meaning.remedy)
+
+
+def _meaning(rc: ReturnCode, command: int) -> _Meaning | None:
+    if not rc.is_from_tpm:
+        return _TAMPERED if rc.number & 0xFFFF in _UNREADABLE else None
+    if rc.error in _ALWAYS and not rc.about:
+        return _ALWAYS[rc.error]
+    if rc.error in (RC_AUTH_FAIL, RC_BAD_AUTH):
+        return _authorization(rc, command)
+    if rc.error == RC_HIERARCHY:
+        return _Meaning(
+            TpmStorageKeyUnusable,
+            "the TPM's owner hierarchy is switched off",
+            "switch the TPM's storage hierarchy on in the firmware settings",
+        )
+    if command == CC_LOAD and rc.error == RC_INTEGRITY:
+        return _Meaning(
+            KeyRefused,
+            "the key file was made in another TPM, or before this one was cleared",
+            "restore the key file that belongs to this TPM, or the TPM's state",
+        )
+    if command in (CC_START_AUTH_SESSION, CC_LOAD, CC_CREATE, CC_READ_PUBLIC) and rc.about:
+        if command == CC_START_AUTH_SESSION or rc.error == RC_HANDLE:
+            return _SWAPPED
+        return _UNSUPPORTED
+    return _UNSUPPORTED if command == CC_TEST_PARMS and rc.about else None
+
+
+def _authorization(rc: ReturnCode, command: int) -> _Meaning:
+    if command == CC_SIGN:
+        counted = rc.error == RC_AUTH_FAIL
+        return _Meaning(
+            PinWrong,
+            "the TPM does not accept the PIN of this key",
+            "give the right PIN; the TPM counts failures and locks itself after some"
+            if counted
+            else "give the PIN that was set when the key was made",
+        )
+    if command in _OWNER_COMMANDS:
+        return _OWNER
+    # The session is salted to the storage key we know: only that key's TPM can compute its HMAC.
+    return _SWAPPED

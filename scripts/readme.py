@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before typer is imported: the same text on every terminal, and off one.
 os.environ.update(COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1", TERM="dumb")
@@ -27,12 +28,14 @@ END = "<!-- end of commands -->\n"
 
 def commands() -> Iterator[tuple[str, ...]]:
     """Every command that --help shows, depth first, in its order; () is homeca itself."""
-    pending = [((), typer.main.get_command(app))]
-    while pending:
-        path, command = pending.pop(0)
+
+    def below(path: tuple[str, ...], command: Any) -> Iterator[tuple[str, ...]]:
         yield path
-        below = getattr(command, "commands", {})
-        pending[:0] = [((*path, name), c) for name, c in below.items() if not c.hidden]
+        for name, child in getattr(command, "commands", {}).items():
+            if not child.hidden:
+                yield from below((*path, name), child)
+
+    yield from below((), typer.main.get_command(app))
 
 
 def help_text(path: tuple[str, ...]) -> str:

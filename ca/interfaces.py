@@ -411,12 +411,26 @@ class CertificateStore(Protocol):
         ...
 
     def record_issuer_key(
-        self, issuer_id: int, key: SealedKey, *, key_file: str
-    ) -> None: ...
+        self, issuer_id: int, *, spki: bytes, key_kind: str, key_file: str
+    ) -> None:
+        """The pending issuer's key; key_file "" when it lives elsewhere."""
+        ...
 
     def activate_issuer(
-        self, issuer_id: int, *, certificate: bytes, serial: Serial, validity: Validity
-    ) -> None: ...
+        self,
+        issuer_id: int,
+        *,
+        parent_id: int | None,
+        certificate: bytes,
+        serial: Serial,
+        validity: Validity,
+    ) -> None:
+        """Its ceremony is over: it has its certificate, and a parent unless it is a root."""
+        ...
+
+    def count_intermediates(self) -> int:
+        """Every one ever begun, abandoned ones too: a generation's number is used once."""
+        ...
 
     def set_issuer_state(self, issuer_id: int, state: IssuerState) -> None: ...
 
@@ -441,9 +455,19 @@ class CertificateStore(Protocol):
         ...
 
     def settle(
-        self, issuer_id: int, serial: Serial, state: State, *, note: str, at: datetime
+        self,
+        issuer_id: int,
+        serial: Serial,
+        state: State,
+        *,
+        note: str,
+        at: datetime,
+        entry: bytes = b"",
     ) -> None:
-        """An intent ends as failed or uncertain; uncertain adds its line to the CRL."""
+        """A reserved or intended serial ends as failed or uncertain, in one commit.
+
+        entry: for uncertain, its CRL line (reason unspecified, dated `at`), recorded with it.
+        """
         ...
 
     def open_serials(self) -> tuple[CertificateRecord, ...]:
@@ -483,6 +507,12 @@ class CertificateStore(Protocol):
     ) -> Iterator[RevokedEntry]:
         """Lines for the next CRL, by serial; those whose certificate ended before
         `expired_since` (thisUpdate of the last CRL) have been on one past their expiry."""
+        ...
+
+    def revoked_entries(
+        self, issuer_id: int, *, expired_since: datetime | None
+    ) -> Iterator[bytes]:
+        """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner."""
         ...
 
     # -- CRLs

@@ -1,0 +1,230 @@
+"""A database by its URL: durable settings read back, one kind of transaction for each purpose.
+
+All that is particular to SQLite or PostgreSQL at run time is here; the rest of the room is
+written once for both.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from ca.errors import (
+    HomeMissing,
+    HomeNotPrivate,
+    SettingsMalformed,
+    StoreNotDurable,
+    StoreUnwritable,
+)
+from ca.store.faults import translated
+
+#: Seconds a command waits for another one to end its transaction.
+PATIENCE = 30.0
+
+#: PRAGMA → what it must answer when asked. WAL and FULL: the fewest fsyncs with which no
+#: acknowledged commit is lost in a power cut. trusted_schema: a prepared file runs no functions.
+_DURABLE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "trusted_schema": 0}
+
+_READ_ONLY = "homeca_read_only"
+
+#: An arbitrary number all homeca processes agree on: who migrates a PostgreSQL database.
+_MIGRATION_LOCK = 0x686F6D65
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database and the three ways to hold it.
+
+    shown: its path, or its URL without the password, for messages.
+    """
+
+    url: URL
+    engine: Engine
+    shown: str
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot: takes no write lock, waits for no writer."""
+        with (
+            translated(self.shown),
+            self.engine.connect().execution_options(**{_READ_ONLY: True}) as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One durable commit, or nothing. The write lock is taken at once, not on first use."""
+        with translated(self.shown), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def migrate(self) -> Iterator[Connection]:
+        """As `write`, one process at a time, with foreign keys not enforced on SQLite.
+
+        Rebuilding a table with them on deletes the rows that refer to it, without an error.
+        """
+        engine = _engine(self.url, patience=PATIENCE, migrating=True)
+        with translated(self.shown), engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            yield connection
+
+    def dangling(self, connection: Connection) -> tuple[str, ...]:
+        """Tables with a reference to a row that is not there (`migrate` does not enforce them)."""
+        if connection.dialect.name != "sqlite":
+            return ()
+        rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return tuple(sorted({str(row[0]) for row in rows}))
+
+    def close(self) -> None:
+        """Give every connection back; the last one out merges SQLite's WAL into the file."""
+        self.engine.dispose()
+
+
+def connect(place: Path | str, *, create: bool = False, patience: float = PATIENCE) -> Database:
+    """The database at a path or a URL. Nothing is read yet but what its settings need.
+
+    place:    path of an SQLite file, or "sqlite:///…" or "postgresql://…".
+    create:   make the SQLite file, mode 0600 from the start, when it is not there.
+    patience: seconds to wait for a lock.
+    Raises:   HomeMissing, HomeNotPrivate, SettingsMalformed, StoreUnwritable.
+    """
+    url = _url(place)
+    shown = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        shown = str(url.database)
+        _private_file(Path(shown), create=create)
+    return Database(url, _engine(url, patience=patience), shown)
+
+
+def _url(place: Path | str) -> URL:
+    if isinstance(place, Path):
+        # not a string: a path may hold % and ?, which a URL would decode
+        return URL.create("sqlite", database=str(place.absolute()))
+    try:
+        url = make_url(place)
+        backend = url.get_backend_name()
+    except ArgumentError as error:
+        raise SettingsMalformed(
+            "the database is not given as a URL",
+            remedy="write sqlite:////path/homeca.db or postgresql://user@host/homeca",
+        ) from error
+    if backend not in ("sqlite", "postgresql"):
+        raise SettingsMalformed(
+            f"the database {url.render_as_string(hide_password=True)!r} is of an unknown kind",
+            remedy="use an sqlite:// or a postgresql:// URL",
+        )
+    if backend == "sqlite" and (url.query or str(url.database).startswith("file:")):
+        raise SettingsMalformed(
+            f"the database {url.database!r} is given with options",
+            remedy="give the path alone: homeca sets what makes SQLite durable itself",
+        )
+    return url
+
+
+def _private_file(path: Path, *, create: bool) -> None:
+    """The file exists and is its owner's alone. SQLite gives -wal and -shm the same mode."""
+    try:
+        if create:
+            with suppress(FileExistsError):
+                _create(path)
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise HomeMissing(
+            f"there is no database at {str(path)!r}",
+            remedy="run `homeca init-root`, or name the right home with --home",
+        ) from error
+    except OSError as error:
+        raise StoreUnwritable(
+            f"the database {str(path)!r} cannot be reached: {error.strerror}",
+            remedy="check the directory and who owns it (`ls -ld`), then try again",
+        ) from error
+    if mode & 0o077:
+        raise HomeNotPrivate(
+            f"the database {str(path)!r} is open to others (mode {mode & 0o777:04o})",
+            remedy=f"run `chmod 600 {path}`",
+        )
+
+
+def _create(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    os.close(descriptor)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
+    # hide_parameters: names and octets of certificates are nothing for a log
+    options: dict[str, Any] = {"hide_parameters": True}
+    if migrating:
+        options["poolclass"] = NullPool
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": patience}, **options)
+        _make_sqlite_durable(engine, patience=patience, foreign_keys=not migrating)
+    else:
+        # psycopg shows timestamptz in the session's zone, and year 9999 only fits in UTC
+        settings = f"-c timezone=UTC -c lock_timeout={int(patience * 1000)}"
+        engine = create_engine(url, connect_args={"options": settings}, **options)
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            if connection.get_execution_options().get(_READ_ONLY):
+                connection.exec_driver_sql(
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                )
+
+    return engine
+
+
+def _make_sqlite_durable(engine: Engine, *, patience: float, foreign_keys: bool) -> None:
+    wanted = _DURABLE | {"foreign_keys": int(foreign_keys)}
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN loses updates in silence
+        found = {"journal_mode": _write_ahead(connection, patience)}
+        for name in ("synchronous", "foreign_keys", "trusted_schema"):
+            connection.execute(f"PRAGMA {name}={wanted[name]}")
+            found[name] = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != wanted:
+            raise StoreNotDurable(
+                f"the database {engine.url.database!r} does not keep its settings: "
+                + ", ".join(f"{n} is {v!r}" for n, v in found.items() if v != wanted[n]),
+                remedy="keep the home on a local file system, not a network share",
+            )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: of two that read and then write, the second waits instead of failing
+        reading = connection.get_execution_options().get(_READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> Any:
+    """The journal mode after asking for WAL. SQLite does not wait here by itself."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal":
+                mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return mode

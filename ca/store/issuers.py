@@ -1,0 +1,266 @@
+"""Custody and issuers: which TPM, which CA certificates, and the states they go through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ca.errors import CeremonyRefused, NotFound, StateConflict, Violation
+from ca.interfaces import (
+    Custody,
+    IssuerDraft,
+    IssuerRecord,
+    IssuerState,
+    Role,
+    Serial,
+    Validity,
+    serial_text,
+)
+from ca.store.engine import Database
+from ca.store.faults import is_duplicate
+from ca.store.tables import custody, issuers
+
+#: Who may still be changed into what by hand; active is reached by its certificate alone.
+_STEPS = {
+    IssuerState.PENDING: frozenset({IssuerState.ABANDONED}),
+    IssuerState.ACTIVE: frozenset({IssuerState.RETIRED}),
+    IssuerState.RETIRED: frozenset[IssuerState](),
+    IssuerState.ABANDONED: frozenset[IssuerState](),
+}
+
+
+class IssuerRows:
+    """The custody and issuer part of the store."""
+
+    _database: Database
+
+    def custody(self) -> Custody | None:
+        """The newest recorded, None before the first ceremony."""
+        with self._database.read() as connection:
+            return _custody(connection)
+
+    def record_custody(self, kept: Custody, *, at: datetime) -> None:
+        """A new row, unless the newest already says the same."""
+        with self._database.write() as connection:
+            if _custody(connection) != kept:
+                connection.execute(
+                    insert(custody).values(
+                        kind=kept.kind,
+                        tcti=kept.tcti,
+                        manufacturer=kept.manufacturer,
+                        model=kept.model,
+                        firmware=kept.firmware,
+                        srk_public=kept.srk_public,
+                        recorded_at=at,
+                    )
+                )
+
+    def issuers(self) -> tuple[IssuerRecord, ...]:
+        """All but abandoned ones, oldest first."""
+        with self._database.read() as connection:
+            return _standing(connection)
+
+    def count_intermediates(self) -> int:
+        """Every one ever begun, abandoned ones too: a generation's number is used once."""
+        query = select(func.count()).select_from(issuers)
+        with self._database.read() as connection:
+            return connection.scalars(query.where(issuers.c.role == Role.INTERMEDIATE)).one()
+
+    def begin_issuer(self, draft: IssuerDraft, *, at: datetime) -> IssuerRecord:
+        """A pending row.
+
+        Raises: CeremonyRefused with each of slug, subject and root that is taken.
+        """
+        with self._database.write() as connection:
+            taken = _taken(draft, _standing(connection))
+            if taken:
+                raise _refusal(draft, taken)
+            begun = insert(issuers).values(
+                role=draft.role,
+                slug=draft.slug,
+                state=IssuerState.PENDING,
+                subject=draft.subject,
+                subject_der=draft.subject_der,
+                parent_id=draft.parent_id,
+                crl_url=draft.crl_url,
+                issuer_url=draft.issuer_url,
+                key_kind="",
+                key_file="",
+                spki=b"",
+                created_at=at,
+            )
+            try:
+                connection.execute(begun)
+            except IntegrityError as error:
+                if not is_duplicate(error):
+                    raise
+                raise _refusal(draft, ()) from error
+            return _standing(connection)[-1]
+
+    def record_issuer_key(
+        self, issuer_id: int, *, spki: bytes, key_kind: str, key_file: str
+    ) -> None:
+        """The pending issuer's key; key_file "" when it lives elsewhere.
+
+        Raises: StateConflict when it has one, or is not pending; NotFound.
+        """
+        with self._database.write() as connection:
+            record = _locked(connection, issuer_id)
+            if record.state is not IssuerState.PENDING or record.spki:
+                raise _conflict(record, "be given a key")
+            connection.execute(
+                update(issuers)
+                .where(issuers.c.id == issuer_id)
+                .values(spki=spki, key_kind=key_kind, key_file=key_file)
+            )
+
+    def activate_issuer(
+        self,
+        issuer_id: int,
+        *,
+        parent_id: int | None,
+        certificate: bytes,
+        serial: Serial,
+        validity: Validity,
+    ) -> None:
+        """Its ceremony is over: it has its certificate, and a parent unless it is a root.
+
+        Raises: StateConflict when it is not pending; NotFound.
+        """
+        with self._database.write() as connection:
+            record = _locked(connection, issuer_id)
+            if record.state is not IssuerState.PENDING:
+                raise _conflict(record, "become 'active'")
+            connection.execute(
+                update(issuers)
+                .where(issuers.c.id == issuer_id)
+                .values(
+                    state=IssuerState.ACTIVE,
+                    parent_id=parent_id,
+                    certificate=certificate,
+                    serial=serial,
+                    not_before=validity.not_before,
+                    not_after=validity.not_after,
+                )
+            )
+
+    def set_issuer_state(self, issuer_id: int, state: IssuerState) -> None:
+        """pending → abandoned, active → retired; nothing comes back.
+
+        Raises: StateConflict for any other step; NotFound.
+        """
+        with self._database.write() as connection:
+            record = _locked(connection, issuer_id)
+            if state not in _STEPS[record.state]:
+                raise _conflict(record, f"become {state.value!r}")
+            connection.execute(update(issuers).where(issuers.c.id == issuer_id).values(state=state))
+
+
+def check_may_sign(connection: Connection, issuer_id: int) -> None:
+    """Only a pending issuer (its own ceremony) and an active one take new serials.
+
+    Raises: NotFound, StateConflict.
+    """
+    query = select(issuers.c.state, issuers.c.slug).where(issuers.c.id == issuer_id)
+    found = connection.execute(query.with_for_update(read=True)).one_or_none()
+    if found is None:
+        raise _missing(issuer_id)
+    if found.state not in (IssuerState.PENDING, IssuerState.ACTIVE):
+        raise StateConflict(
+            f"the issuer {found.slug!r} is {found.state.value!r} and signs no certificates",
+            remedy="sign with an active issuer: `homeca status` lists them",
+        )
+
+
+def lock_issuer(connection: Connection, issuer_id: int) -> None:
+    """Others that would change this issuer's lines wait for this transaction (PostgreSQL).
+
+    Raises: NotFound.
+    """
+    _locked(connection, issuer_id)
+
+
+def _locked(connection: Connection, issuer_id: int) -> IssuerRecord:
+    query = select(issuers).where(issuers.c.id == issuer_id)
+    row = connection.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise _missing(issuer_id)
+    return _record(row)
+
+
+def _standing(connection: Connection) -> tuple[IssuerRecord, ...]:
+    query = select(issuers).where(issuers.c.state != IssuerState.ABANDONED)
+    return tuple(_record(row) for row in connection.execute(query.order_by(issuers.c.id)))
+
+
+def _record(row: Row[*tuple[object, ...]]) -> IssuerRecord:
+    return IssuerRecord(**row._mapping)  # the columns are the fields, by name
+
+
+def _custody(connection: Connection) -> Custody | None:
+    row = connection.execute(_NEWEST_CUSTODY).one_or_none()
+    return None if row is None else Custody(**row._mapping)
+
+
+_NEWEST_CUSTODY: Select[*tuple[object, ...]] = (
+    select(
+        custody.c.kind,
+        custody.c.tcti,
+        custody.c.manufacturer,
+        custody.c.model,
+        custody.c.firmware,
+        custody.c.srk_public,
+    )
+    .order_by(custody.c.id.desc())
+    .limit(1)
+)
+
+
+def _taken(draft: IssuerDraft, standing: tuple[IssuerRecord, ...]) -> tuple[Violation, ...]:
+    """What of a draft is there already. Subjects compare as RFC 5280 §7.1 says: without case
+    and runs of spaces."""
+    found = []
+    for other in standing:
+        if draft.role is Role.ROOT and other.role is Role.ROOT:
+            found.append(Violation("issuer.root-exists", f"{other.slug!r} is the root already"))
+        if draft.slug == other.slug:
+            found.append(Violation("issuer.slug-taken", f"the name {draft.slug!r} is taken"))
+        if _folded(draft.subject) == _folded(other.subject):
+            found.append(
+                Violation(
+                    "issuer.subject-taken",
+                    f"the subject {draft.subject!r} is that of {other.slug!r}",
+                )
+            )
+    return tuple(found)
+
+
+def _folded(subject: str) -> str:
+    return " ".join(subject.casefold().split())
+
+
+def _refusal(draft: IssuerDraft, taken: tuple[Violation, ...]) -> CeremonyRefused:
+    reasons = "; ".join(violation.text for violation in taken) or "another ceremony came first"
+    return CeremonyRefused(
+        f"the issuer {draft.slug!r} cannot be begun: {reasons}",
+        remedy="see `homeca status`, then choose another subject or retire the old issuer",
+        violations=taken,
+    )
+
+
+def _conflict(record: IssuerRecord, step: str) -> StateConflict:
+    number = f" ({serial_text(record.serial)})" if record.serial is not None else ""
+    key = " and has a key" if record.spki else ""
+    return StateConflict(
+        f"the issuer {record.slug!r}{number} is {record.state.value!r}{key}: it cannot {step}",
+        remedy="see `homeca status` for what each issuer can do now",
+    )
+
+
+def _missing(issuer_id: int) -> NotFound:
+    return NotFound(
+        f"there is no issuer with the number {issuer_id}",
+        remedy="run `homeca status` to see the issuers",
+    )

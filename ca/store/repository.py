@@ -1,0 +1,47 @@
+"""The store as the rest of homeca sees it: `CertificateStore` over one database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ca.store.crls import CrlRows
+from ca.store.engine import PATIENCE, Database, connect
+from ca.store.issuers import IssuerRows
+from ca.store.listing import CertificateRows
+from ca.store.revocations import RevocationRows
+from ca.store.schema import make_current
+from ca.store.serials import SerialRows
+
+if TYPE_CHECKING:
+    from ca.interfaces import CertificateStore
+
+
+class SqlStore(IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows):
+    """The list of what was issued, in SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Give the database back. Nothing is lost without it: each act is committed."""
+        self._database.close()
+
+
+def open_store(place: Path | str, *, create: bool = False, patience: float = PATIENCE) -> SqlStore:
+    """The store at a path or a database URL, its tables brought up to date.
+
+    create:   make the file and the tables when there are none; only the first ceremony does.
+    patience: seconds to wait for another command's transaction.
+    Raises:   HomeMissing, HomeNotPrivate, SettingsMalformed, SchemaMismatch, and StoreError's
+              other leaves.
+    """
+    database = connect(place, create=create, patience=patience)
+    make_current(database, create=create)
+    return SqlStore(database)
+
+
+if TYPE_CHECKING:
+
+    def _is_a_certificate_store(store: SqlStore) -> CertificateStore:
+        return store

@@ -1,0 +1,200 @@
+"""Lines of the CRL: opened, put on hold, released, made permanent; never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+
+from ca.errors import NotFound, RevocationRefused
+from ca.interfaces import Reason, Revocation, RevokedEntry, Serial, State, serial_text
+from ca.store.engine import Database
+from ca.store.issuers import lock_issuer
+from ca.store.tables import certificates, revocations
+from ca.store.types import is_storable
+
+#: Lines fetched at a time: the memory a CRL of any length needs here.
+_PAGE = 2000
+
+_REVOCABLE = (State.ISSUED, State.UNCERTAIN)
+
+
+class RevocationRows:
+    """The revocation part of the store."""
+
+    _database: Database
+
+    def revoke(
+        self, issuer_id: int, serial: Serial, revocation: Revocation, *, entry: bytes
+    ) -> None:
+        """Open a line, or turn a certificateHold into a permanent one.
+
+        entry:  DER of the line, kept as it is for every CRL to come.
+        Raises: RevocationRefused when it is there for good, or was never issued; NotFound.
+        """
+        with self._database.write() as connection:
+            lock_issuer(connection, issuer_id)
+            state, not_after = _certificate(connection, issuer_id, serial)
+            if state not in _REVOCABLE or not_after is None:
+                raise RevocationRefused(
+                    f"serial {serial_text(serial)} is {state.value!r}: there is no certificate"
+                    " to revoke",
+                    remedy="run `homeca list` to see what was issued",
+                )
+            line = _open_line(connection, issuer_id, serial)
+            if line is not None:
+                _check_on_hold(serial, line)
+                if revocation.reason is Reason.CERTIFICATE_HOLD:
+                    raise RevocationRefused(
+                        f"serial {serial_text(serial)} is on hold already, {_since(line)}",
+                        remedy="release it, or revoke it with another reason",
+                    )
+                _end(connection, line.id, at=revocation.revoked_at)
+            add_line(connection, issuer_id, serial, revocation, not_after=not_after, entry=entry)
+
+    def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:
+        """Take a certificateHold back; the line stays as history.
+
+        Raises: RevocationRefused when it is not on hold; NotFound.
+        """
+        with self._database.write() as connection:
+            lock_issuer(connection, issuer_id)
+            _certificate(connection, issuer_id, serial)
+            line = _open_line(connection, issuer_id, serial)
+            if line is None:
+                raise RevocationRefused(
+                    f"serial {serial_text(serial)} is not revoked",
+                    remedy="run `homeca list --revoked` to see what is",
+                )
+            _check_on_hold(serial, line)
+            _end(connection, line.id, at=at)
+
+    def revoked(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[RevokedEntry]:
+        """Open lines by serial, from one snapshot, in flat memory.
+
+        expired_since: leave out those whose certificate ended before it; None: none.
+        """
+        query = (
+            select(
+                revocations.c.serial,
+                revocations.c.revoked_at,
+                revocations.c.reason,
+                revocations.c.invalidity,
+                revocations.c.entry,
+            )
+            .where(_listed(issuer_id, expired_since))
+            .order_by(revocations.c.serial)
+        )
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+                yield RevokedEntry(
+                    serial=row.serial,
+                    revoked_at=row.revoked_at,
+                    reason=row.reason,
+                    invalidity=row.invalidity,
+                    entry=row.entry,
+                )
+
+    def revoked_entries(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[bytes]:
+        """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner."""
+        query = (
+            select(revocations.c.entry)
+            .where(_listed(issuer_id, expired_since))
+            .order_by(revocations.c.serial)
+        )
+        with self._database.read() as connection:
+            yield from connection.execution_options(yield_per=_PAGE).scalars(query)
+
+    def is_key_blocked(self, spki_sha256: bytes) -> bool:
+        """Was a certificate for this key ever revoked for keyCompromise?"""
+        query = (
+            select(revocations.c.id)
+            .join(certificates, _same_serial())
+            .where(
+                certificates.c.spki_sha256 == spki_sha256,
+                revocations.c.reason == Reason.KEY_COMPROMISE,
+            )
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+
+def add_line(
+    connection: Connection,
+    issuer_id: int,
+    serial: Serial,
+    revocation: Revocation,
+    *,
+    not_after: datetime,
+    entry: bytes,
+) -> None:
+    """An open line; the database itself refuses a second one."""
+    connection.execute(
+        insert(revocations).values(
+            issuer_id=issuer_id,
+            serial=serial,
+            not_after=not_after,
+            revoked_at=revocation.revoked_at,
+            reason=revocation.reason,
+            invalidity=revocation.invalidity,
+            entry=entry,
+        )
+    )
+
+
+def _listed(issuer_id: int, expired_since: datetime | None) -> ColumnElement[bool]:
+    wanted = and_(revocations.c.issuer_id == issuer_id, revocations.c.ended_at.is_(None))
+    return wanted if expired_since is None else wanted & (revocations.c.not_after >= expired_since)
+
+
+def _same_serial() -> ColumnElement[bool]:
+    return and_(
+        revocations.c.issuer_id == certificates.c.issuer_id,
+        revocations.c.serial == certificates.c.serial,
+    )
+
+
+def _certificate(
+    connection: Connection, issuer_id: int, serial: Serial
+) -> tuple[State, datetime | None]:
+    row = None
+    if is_storable(serial):
+        query = select(certificates.c.state, certificates.c.not_after).where(
+            certificates.c.serial == serial, certificates.c.issuer_id == issuer_id
+        )
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"issuer {issuer_id} has no certificate with serial {serial_text(serial)}",
+            remedy="run `homeca list` to see what was issued",
+        )
+    return row.state, row.not_after
+
+
+def _open_line(connection: Connection, issuer_id: int, serial: Serial) -> Any:
+    query = select(revocations.c.id, revocations.c.reason, revocations.c.revoked_at).where(
+        revocations.c.issuer_id == issuer_id,
+        revocations.c.serial == serial,
+        revocations.c.ended_at.is_(None),
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _check_on_hold(serial: Serial, line: Any) -> None:
+    if line.reason is not Reason.CERTIFICATE_HOLD:
+        raise RevocationRefused(
+            f"serial {serial_text(serial)} is revoked for good, {_since(line)}",
+            remedy="nothing needs doing: it stays on the CRL until it has expired",
+        )
+
+
+def _since(line: Any) -> str:
+    return f"since {line.revoked_at:%Y-%m-%d %H:%M:%S} UTC for {line.reason.value!r}"
+
+
+def _end(connection: Connection, line_id: int, *, at: datetime) -> None:
+    ended = update(revocations).where(revocations.c.id == line_id).values(ended_at=at)
+    connection.execute(ended)

@@ -1,0 +1,308 @@
+"""The tables: typed Core tables with every rule the database can hold by itself.
+
+Three rules matter most. A serial is unique per issuer and its row never returns to an earlier
+state (triggers in `migrations/`). At most one revocation line per serial is open. Nothing is
+deleted. `migrations/` must build exactly these; `python -m ca.store.migrate` compares them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    UniqueConstraint,
+    text,
+)
+
+from ca.interfaces import CustodyKind, IssuerState, Reason, Role, Serial, State
+from ca.store.types import Counter, Lines, SerialOctets, UtcTime, Word
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _octets(column: str, lengths: str) -> CheckConstraint:
+    return CheckConstraint(f"length({column}) IN ({lengths})", name=column)
+
+
+class CustodyColumns(TypedColumns):
+    """Where the keys live; the newest row holds. A new TPM is a new row."""
+
+    id: Named[int] = Column(Integer, primary_key=True)
+    kind: Named[CustodyKind] = Column(Word(CustodyKind))
+    tcti: Named[str] = Column(Text)
+    manufacturer: Named[str] = Column(Text)
+    model: Named[str] = Column(Text)
+    firmware: Named[str] = Column(Text)
+    srk_public: Named[bytes] = Column(LargeBinary)
+    recorded_at: Named[datetime] = Column(UtcTime)
+
+
+custody = Table(
+    "custody", metadata, CustodyColumns, _one_of("kind", CustodyKind), sqlite_strict=True
+)
+
+
+class IssuerColumns(TypedColumns):
+    """A CA certificate with its key, from the start of its ceremony."""
+
+    id: Named[int] = Column(Integer, primary_key=True)
+    role: Named[Role] = Column(Word(Role))
+    slug: Named[str] = Column(Text)
+    state: Named[IssuerState] = Column(Word(IssuerState))
+    subject: Named[str] = Column(Text)
+    subject_der: Named[bytes] = Column(LargeBinary)
+    parent_id: Named[int | None] = Column(ForeignKey("issuers.id"))
+    crl_url: Named[str | None] = Column(Text)
+    issuer_url: Named[str | None] = Column(Text)
+    key_kind: Named[str] = Column(Text)
+    key_file: Named[str] = Column(Text)
+    spki: Named[bytes] = Column(LargeBinary)
+    certificate: Named[bytes | None] = Column(LargeBinary)
+    serial: Named[Serial | None] = Column(SerialOctets)
+    not_before: Named[datetime | None] = Column(UtcTime)
+    not_after: Named[datetime | None] = Column(UtcTime)
+    created_at: Named[datetime] = Column(UtcTime)
+
+
+_STANDING = text("state <> 'abandoned'")
+_STANDING_ROOT = text("state <> 'abandoned' AND role = 'root'")
+
+issuers = Table(
+    "issuers",
+    metadata,
+    IssuerColumns,
+    _one_of("role", Role),
+    _one_of("state", IssuerState),
+    _octets("serial", "20"),
+    CheckConstraint("state <> 'pending' OR certificate IS NULL", name="pending"),
+    CheckConstraint(
+        "state IN ('pending', 'abandoned') OR (certificate IS NOT NULL AND serial IS NOT NULL"
+        " AND not_before IS NOT NULL AND not_after IS NOT NULL)",
+        name="certified",
+    ),
+    CheckConstraint("not_before <= not_after", name="validity"),
+    sqlite_strict=True,
+)
+Index(
+    "uq_issuers_slug",
+    issuers.c.slug,
+    unique=True,
+    sqlite_where=_STANDING,
+    postgresql_where=_STANDING,
+)
+Index(
+    "uq_issuers_subject",
+    issuers.c.subject,
+    unique=True,
+    sqlite_where=_STANDING,
+    postgresql_where=_STANDING,
+)
+Index(
+    "uq_issuers_root",
+    issuers.c.role,
+    unique=True,
+    sqlite_where=_STANDING_ROOT,
+    postgresql_where=_STANDING_ROOT,
+)
+
+
+class ProfileColumns(TypedColumns):
+    """A rendered profile, once, however many certificates it decided."""
+
+    sha256: Named[bytes] = Column(LargeBinary, primary_key=True)
+    text: Named[str] = Column(Text)
+
+
+profiles = Table("profiles", metadata, ProfileColumns, _octets("sha256", "32"), sqlite_strict=True)
+
+
+class CertificateColumns(TypedColumns):
+    """A serial and all that is known of it.
+
+    changed_at: the last change of state. The octets stand last, so that a scan over the
+    columns before them does not follow SQLite's overflow pages.
+    """
+
+    id: Named[int] = Column(Integer, primary_key=True)
+    issuer_id: Named[int] = Column(ForeignKey("issuers.id"))
+    serial: Named[Serial] = Column(SerialOctets)
+    state: Named[State] = Column(Word(State))
+    created_at: Named[datetime] = Column(UtcTime)
+    changed_at: Named[datetime] = Column(UtcTime)
+    issued_at: Named[datetime | None] = Column(UtcTime)
+    not_before: Named[datetime | None] = Column(UtcTime)
+    not_after: Named[datetime | None] = Column(UtcTime)
+    profile: Named[str] = Column(Text)
+    profile_sha256: Named[bytes | None] = Column(ForeignKey("profiles.sha256"))
+    subject: Named[str] = Column(Text)
+    names: Named[tuple[str, ...]] = Column(Lines)
+    spki_sha256: Named[bytes | None] = Column(LargeBinary)
+    request_sha256: Named[bytes] = Column(LargeBinary)
+    replaces: Named[Serial | None] = Column(SerialOctets)
+    note: Named[str] = Column(Text)
+    tbs: Named[bytes | None] = Column(LargeBinary)
+    der: Named[bytes | None] = Column(LargeBinary)
+
+
+certificates = Table(
+    "certificates",
+    metadata,
+    CertificateColumns,
+    UniqueConstraint("serial", "issuer_id"),  # serial first: it also finds a serial alone
+    _one_of("state", State),
+    _octets("serial", "20"),
+    _octets("replaces", "20"),
+    _octets("spki_sha256", "32"),
+    _octets("request_sha256", "0, 32"),
+    # a reserved serial has no TBS, a failed one may have one, all others have
+    CheckConstraint("state = 'failed' OR (state = 'reserved') = (tbs IS NULL)", name="tbs"),
+    CheckConstraint(
+        "(tbs IS NULL) = (profile_sha256 IS NULL) AND (tbs IS NULL) = (spki_sha256 IS NULL)"
+        " AND (tbs IS NULL) = (not_before IS NULL) AND (tbs IS NULL) = (not_after IS NULL)",
+        name="intent",
+    ),
+    CheckConstraint(
+        "(state = 'issued') = (der IS NOT NULL) AND (state = 'issued') = (issued_at IS NOT NULL)",
+        name="issued",
+    ),
+    CheckConstraint("not_before <= not_after", name="validity"),
+    sqlite_strict=True,
+)
+Index("ix_certificates_spki_sha256", certificates.c.spki_sha256)
+Index("ix_certificates_changed_at", certificates.c.changed_at)
+
+#: Partial on purpose: `counts` and `open_serials` write these conditions out and are answered
+#: from the index alone, while a listing, whose states are bound parameters, keeps to its order.
+ISSUED = text("state = 'issued'")
+NOT_ISSUED = text("state <> 'issued'")
+Index(
+    "ix_certificates_expiry",
+    certificates.c.not_after,
+    sqlite_where=ISSUED,
+    postgresql_where=ISSUED,
+)
+Index(
+    "ix_certificates_other",
+    certificates.c.state,
+    certificates.c.not_after,
+    sqlite_where=NOT_ISSUED,
+    postgresql_where=NOT_ISSUED,
+)
+
+
+class RevocationColumns(TypedColumns):
+    """A line of the CRL. ended_at: when a hold was released or became permanent; NULL: open.
+
+    not_after is the certificate's, beside the line so that a CRL is read from one index.
+    entry: the DER of the line (RFC 5280 §5.1.2.6), encoded when it was revoked.
+    """
+
+    id: Named[int] = Column(Integer, primary_key=True)
+    issuer_id: Named[int] = Column(Integer)
+    serial: Named[Serial] = Column(SerialOctets)
+    not_after: Named[datetime] = Column(UtcTime)
+    revoked_at: Named[datetime] = Column(UtcTime)
+    ended_at: Named[datetime | None] = Column(UtcTime)
+    reason: Named[Reason] = Column(Word(Reason))
+    invalidity: Named[datetime | None] = Column(UtcTime)
+    entry: Named[bytes] = Column(LargeBinary)
+
+
+_OPEN = text("ended_at IS NULL")
+_ENDED = text("ended_at IS NOT NULL")
+
+revocations = Table(
+    "revocations",
+    metadata,
+    RevocationColumns,
+    ForeignKeyConstraint(
+        ["serial", "issuer_id"], ["certificates.serial", "certificates.issuer_id"]
+    ),
+    _one_of("reason", Reason),
+    _octets("serial", "20"),
+    CheckConstraint("length(entry) > 0", name="entry"),
+    CheckConstraint("ended_at IS NULL OR reason = 'certificateHold'", name="permanent"),
+    sqlite_strict=True,
+)
+Index(
+    "uq_revocations_open",
+    revocations.c.issuer_id,
+    revocations.c.serial,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index(
+    "ix_revocations_expiry",
+    revocations.c.not_after,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index(
+    "ix_revocations_ended_at",
+    revocations.c.ended_at,
+    sqlite_where=_ENDED,
+    postgresql_where=_ENDED,
+)
+Index("ix_revocations_revoked_at", revocations.c.revoked_at)
+
+
+class CrlColumns(TypedColumns):
+    """A CRL number from its reservation. der: of the newest only, sha256 of all.
+
+    Every revocation cuts a whole new CRL: keeping the octets of each would grow as the square.
+    """
+
+    issuer_id: Named[int] = Column(ForeignKey("issuers.id"), primary_key=True)
+    number: Named[int] = Column(Counter, primary_key=True, autoincrement=False)
+    reserved_at: Named[datetime] = Column(UtcTime)
+    this_update: Named[datetime | None] = Column(UtcTime)
+    next_update: Named[datetime | None] = Column(UtcTime)
+    entries: Named[int | None] = Column(Counter)
+    sha256: Named[bytes | None] = Column(LargeBinary)
+    der: Named[bytes | None] = Column(LargeBinary)
+
+
+_KEPT = text("der IS NOT NULL")
+
+crls = Table(
+    "crls",
+    metadata,
+    CrlColumns,
+    _octets("sha256", "32"),
+    CheckConstraint("number > 0", name="number"),
+    CheckConstraint("this_update < next_update", name="validity"),
+    CheckConstraint(
+        "(sha256 IS NULL) = (this_update IS NULL) AND (sha256 IS NULL) = (next_update IS NULL)"
+        " AND (sha256 IS NULL) = (entries IS NULL) AND (sha256 IS NOT NULL OR der IS NULL)",
+        name="recorded",
+    ),
+    sqlite_strict=True,
+)
+Index("uq_crls_kept", crls.c.issuer_id, unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT)
+Index("ix_crls_reserved_at", crls.c.reserved_at)

@@ -1,0 +1,24 @@
+"""How alembic runs here: on the connection and in the transaction it is given, never its own.
+
+`ca.store.migrate` opens both, with foreign keys not enforced, and commits when all is well.
+For a new revision: `python -m ca.store.schema revision "what it does"` after a change of the
+tables, then read the file it writes and make it say what you mean.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+
+from ca.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,  # SQLite alters a table by copying it
+    transactional_ddl=True,  # not SQLite's default: a migration that fails leaves nothing
+    compare_type=True,
+    compare_server_default=True,
+    autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
+)
+with context.begin_transaction():
+    context.run_migrations()

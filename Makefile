@@ -16,7 +16,7 @@ CHECKS := format lint types layers migrations readme
 # Without compiled modules each command takes three times as long, and some set this globally.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup dev check test bench migrations readme lock wheel clean packages packages-test \
+.PHONY: help demo setup dev check test migrations readme lock wheel clean packages packages-test \
 	$(CHECKS:%=check-%)
 
 help: ## list these verbs
@@ -62,7 +62,7 @@ wheel: dev ## build dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m hatchling build
 
 clean: ## remove what these verbs made
-	rm -rf $(VENV) .cache dist
+	rm -rf $(VENV) .cache .hypothesis dist
 
 packages:
 	@scripts/install-packages run

@@ -1,0 +1,49 @@
+"""`scripts/demo` is the README's promise: it runs to its end and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The `homeca` of this environment first on PATH, and a temporary directory of its own."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": programs, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+
+
+def demo(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(checkout / "scripts" / "demo")],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_demo_ends_with_openssl_refusing_the_revoked_certificate(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    result = demo(checkout, environment)
+    assert result.returncode == 0, result.stderr
+    assert "nas.pem: OK" in result.stdout
+    assert "certificate revoked" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_fails_with_the_tpm_it_is_told_of(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    nowhere = f"swtpm:path={tmp_path}/nothing"
+    result = demo(checkout, {**environment, "HOMECA_DEMO_TPM": nowhere})
+    assert result.returncode == 4
+    assert nowhere in result.stderr
+    assert list(tmp_path.iterdir()) == []

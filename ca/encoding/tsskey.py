@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from asn1crypto import core
 
+from ca.encoding import containers
 from ca.encoding.tpm import Unmarshaller
 from ca.errors import EncodingError, KeyFileMalformed
 
@@ -99,11 +100,7 @@ class TssKey:
 
     def to_pem(self) -> bytes:
         """Lines of 64, as OpenSSL writes them (RFC 7468 §2)."""
-        text = base64.b64encode(self.to_der())
-        lines = [text[at : at + 64] for at in range(0, len(text), 64)]
-        return b"\n".join(
-            [b"-----BEGIN TSS2 PRIVATE KEY-----", *lines, b"-----END TSS2 PRIVATE KEY-----", b""]
-        )
+        return containers.pem("TSS2 PRIVATE KEY", self.to_der())
 
     @classmethod
     def from_der(cls, der: bytes) -> TssKey:

@@ -39,6 +39,7 @@ class EmbeddedTpm:
     """The running child. Construct, use as a Link, close.
 
     state_dir:   made 0700 when missing; others having access to it is an error.
+    program:     found on PATH, or where Debian puts it.
     manufacture: whether a missing state may be made. Never for a CA that is pinned: a new TPM
                  in place of a lost one would only hide the loss.
     """
@@ -46,12 +47,12 @@ class EmbeddedTpm:
     name = "embedded"
     is_ours = True
 
-    def __init__(self, state_dir: Path, *, manufacture: bool) -> None:
+    def __init__(self, state_dir: Path, *, manufacture: bool, program: str = "swtpm") -> None:
         state_dir = state_dir.absolute()
-        program = shutil.which("swtpm", path=f"{os.environ.get('PATH', '')}:{SEARCH_PATH}")
-        if program is None:
+        found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SEARCH_PATH}")
+        if found is None:
             raise TpmProgramMissing(
-                "there is no hardware TPM here, and the program 'swtpm' is not installed",
+                f"there is no hardware TPM here, and the program {program!r} is not installed",
                 remedy="run `sudo apt install swtpm`, or give the TPM's TCTI",
             )
         _prepare(state_dir, manufacture=manufacture)
@@ -62,7 +63,7 @@ class EmbeddedTpm:
         try:
             self._child = subprocess.Popen(  # noqa: S603  # no shell; the arguments are ours
                 [
-                    program,
+                    found,
                     "socket",
                     "--tpm2",
                     # Relative to cwd: a comma in the path would end the option.
@@ -86,7 +87,7 @@ class EmbeddedTpm:
             self._socket.close()
             os.close(self._stderr)
             raise TpmProgramMissing(
-                f"the program {program!r} does not start: {error.strerror}",
+                f"the program {found!r} does not start: {error.strerror}",
                 remedy="run `sudo apt install --reinstall swtpm`",
             ) from error
         finally:

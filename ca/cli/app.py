@@ -1,0 +1,121 @@
+"""The `homeca` program: its commands, and the one place where an error ends a process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from ca.cli import ceremony, issuing, profile, reports, revocation, tpm, verification
+from ca.cli.output import say, show_error
+from ca.errors import (
+    ConfigurationError,
+    CustodyError,
+    HomecaError,
+    LintRefused,
+    Refused,
+    StoreError,
+    VerificationFailed,
+)
+
+#: Exit statuses, by family; the first that fits. 0 is success, 2 also typer's usage errors.
+EXIT_STATUSES: tuple[tuple[type[HomecaError], int], ...] = (
+    (ConfigurationError, 2),
+    (LintRefused, 3),
+    (Refused, 3),
+    (CustodyError, 4),
+    (StoreError, 5),
+    (VerificationFailed, 6),
+    (HomecaError, 1),
+)
+
+EPILOG = """Exit status: 0 done; 1 failed, or some of many failed; 2 wrong usage, settings or home;
+3 refused by policy, profile or lint; 4 the TPM cannot be used; 5 the database cannot be used;
+6 verification says no; 130 cancelled."""
+
+app = typer.Typer(
+    name="homeca",
+    help="A certificate authority for a home, with its keys in a TPM.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"homeca {version('homeca')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """A certificate authority for a home, with its keys in a TPM.
+
+    Start with `homeca init-root`, then `homeca init-intermediate`, then sign requests.
+    """
+
+
+for group in (ceremony, issuing, revocation, reports, verification):
+    group.register(app)
+app.add_typer(profile.app, name="profile")
+app.add_typer(tpm.app, name="tpm")
+
+
+def exit_status(error: HomecaError) -> int:
+    """The status a script sees for this error."""
+    return next(status for family, status in EXIT_STATUSES if isinstance(error, family))
+
+
+def main() -> NoReturn:
+    """Run, speak, leave. No traceback reaches a user unless HOMECA_DEBUG asks for it."""
+    # one command is one short process: collecting garbage costs more than it frees
+    gc.disable()
+    _leave(_run())
+
+
+def _run() -> int:
+    try:
+        outcome = app(standalone_mode=False)
+    except HomecaError as error:
+        if os.environ.get("HOMECA_DEBUG"):
+            raise
+        show_error(error, as_json="--json" in sys.argv)
+        return exit_status(error)
+    except KeyboardInterrupt:
+        say("homeca: cancelled")
+        return 130
+    except typer.Abort:
+        say("homeca: cancelled")
+        return 130
+    except BrokenPipeError:
+        # the reader of a pipe went away: not an error of ours, and nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _leave(status: int) -> NoReturn:
+    """Flush, then skip the interpreter's teardown: everything durable has been synced."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = status or 1
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

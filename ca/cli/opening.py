@@ -1,0 +1,79 @@
+"""From the options of a command to an open facility, with its messages wired to stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ca.cli.options import chosen_home, read_pin
+from ca.cli.output import say, warn
+from ca.home import Home
+from ca.interfaces import CertificateStore, CustodyKind, Secret, Settlement, serial_text
+from ca.names import visible
+from ca.wiring import Opening, open_facility, open_settings, open_store
+
+if TYPE_CHECKING:
+    from ca.services.facility import Facility
+
+SOFTWARE_TPM = (
+    "the key is in a software TPM: its file cannot be used elsewhere without the whole TPM state, "
+    "but whoever is root on this machine can copy that state"
+)
+
+
+def opening(home: Path | None, tpm: str | None, pin_file: Path | None) -> Opening:
+    """What the wiring needs; a PIN is asked for once and kept for the command."""
+    known: dict[str, Secret] = {}
+
+    def pin(key: str) -> Secret:
+        if key not in known:
+            known[key] = read_pin(pin_file, key=key)
+        return known[key]
+
+    return Opening(home=chosen_home(home), tcti=tpm, pin=pin, on_wait=say)
+
+
+@contextmanager
+def facility(
+    home: Path | None, *, tpm: str | None = None, pin_file: Path | None = None, create: bool = False
+) -> Iterator[Facility]:
+    """The CA, open; what a crash had left behind is settled and said."""
+    with open_facility(
+        opening(home, tpm, pin_file), create=create, on_settled=report_settlement
+    ) as found:
+        yield found
+
+
+def report_settlement(settlement: Settlement) -> None:
+    """One sentence about something an earlier, interrupted homeca had begun."""
+    subject = visible(settlement.subject)
+    if settlement.serial is None:
+        warn(f"an interrupted ceremony for {subject} was settled: it is {settlement.after} now")
+        return
+    serial = serial_text(settlement.serial)
+    if settlement.after == "uncertain":
+        warn(
+            f"an interrupted signature for {subject} was settled: serial {serial} may exist and "
+            "counts as revoked; run `homeca crl`, and sign the request again"
+        )
+    else:
+        warn(
+            f"an interrupted command for {subject} was settled: serial {serial} was never signed; "
+            "sign the request again"
+        )
+
+
+def mention_custody(kind: CustodyKind) -> None:
+    """A software TPM is never used in silence (invariant 6)."""
+    if kind is CustodyKind.SOFTWARE_TPM:
+        warn(SOFTWARE_TPM)
+
+
+@contextmanager
+def record(home: Path | None) -> Iterator[tuple[Home, CertificateStore]]:
+    """The home and its record, for a command that only looks: no TPM, no write lock."""
+    found = Home(chosen_home(home))
+    with open_store(found, open_settings(found)) as store:
+        yield found, store

@@ -1,0 +1,125 @@
+"""Options that many commands share, and the secrets that none takes as a value."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ca.errors import ConfigurationError, UsageError
+from ca.home import default_home
+from ca.interfaces import Secret
+
+#: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
+PIN_LIMIT = 32
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        envvar="HOMECA_HOME",
+        show_envvar=True,
+        help="The CA's home. Default: /var/lib/homeca for root, else ~/.local/share/homeca.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+TpmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tpm",
+        metavar="TCTI",
+        envvar="HOMECA_TPM",
+        show_envvar=True,
+        help='Which TPM: a TCTI such as "device:/dev/tpmrm0", or "embedded" for the software '
+        "TPM in the CA's home. Default: the hardware TPM if there is one, else embedded.",
+    ),
+]
+PinFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pin-file",
+        metavar="FILE",
+        envvar="HOMECA_PIN_FILE",
+        show_envvar=True,
+        help="Read the key's PIN from a file of mode 0600 instead of asking for it.",
+    ),
+]
+ForceClockOption = Annotated[
+    bool, typer.Option("--force", help="Believe the clock, and overwrite files in the way.")
+]
+
+
+def chosen_home(home: Path | None) -> Path:
+    return (home if home is not None else default_home()).expanduser().absolute()
+
+
+def read_pin(pin_file: Path | None, *, key: str) -> Secret:
+    """The PIN of a key: --pin-file, else a systemd credential, else asked for on the terminal.
+
+    Raises: UsageError when there is nobody to ask, ConfigurationError for a readable file.
+    """
+    if pin_file is not None:
+        return _from_file(pin_file)
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")  # systemd.exec(5), LoadCredential=
+    if directory:
+        slug = Path(key).stem
+        for name in (f"homeca.pin.{slug}", "homeca.pin"):
+            credential = Path(directory) / name
+            if credential.exists():
+                return Secret(_stripped(credential.read_bytes()))
+    return _asked(f"PIN of {key}: ")
+
+
+def new_pin(pin_file: Path | None) -> Secret:
+    """A PIN for a key to be made, typed twice unless it comes from a file."""
+    if pin_file is not None:
+        return _from_file(pin_file)
+    pin = _asked("New PIN: ")
+    if pin != _asked("Again: "):
+        raise UsageError("the two PINs differ", remedy="try again")
+    return pin
+
+
+def _from_file(path: Path) -> Secret:
+    try:
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            octets = stream.read(PIN_LIMIT + 3)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the PIN file {str(path)!r} cannot be read: {error.strerror}",
+            remedy="check the path and its mode",
+        ) from error
+    if stat.S_ISREG(mode) and mode & 0o077:
+        raise ConfigurationError(
+            f"the PIN file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
+            remedy=f"run `chmod 600 {path}`",
+        )
+    return Secret(_stripped(octets))
+
+
+def _stripped(octets: bytes) -> bytes:
+    pin = octets.removesuffix(b"\n").removesuffix(b"\r")
+    if not pin:
+        raise UsageError("the PIN is empty", remedy="write at least one character")
+    if len(pin) > PIN_LIMIT:
+        raise UsageError(
+            f"the PIN is longer than {PIN_LIMIT} octets", remedy="choose a shorter one"
+        )
+    return pin
+
+
+def _asked(prompt: str) -> Secret:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "the key has a PIN and there is no terminal to ask for it",
+            remedy="give --pin-file FILE, or set HOMECA_PIN_FILE",
+        )
+    import getpass
+
+    return Secret(_stripped(getpass.getpass(prompt, stream=sys.stderr).encode()))

@@ -1,0 +1,157 @@
+"""How homeca speaks: results on stdout, everything else on stderr, JSON when asked.
+
+Every string that may come from a request, a certificate or a file name goes through `visible`
+before it reaches a terminal; JSON escapes by itself and keeps the true value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+
+from ca.errors import HomecaError, Refused, VerificationFailed
+from ca.names import visible
+
+#: Version of the JSON documents; raised when a key changes its meaning or goes.
+JSON_SCHEMA = 1
+
+
+class Tone(StrEnum):
+    """SGR parameters; the word itself carries the meaning, the colour only helps the eye."""
+
+    GOOD = "32"
+    WARN = "33"
+    BAD = "31"
+    STRONG = "1"
+    FAINT = "2"
+
+
+def colours(stream: TextIO) -> bool:
+    """NO_COLOR (any value), TERM=dumb and pipes mean plain text."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def toned(text: str, tone: Tone, stream: TextIO) -> str:
+    """`text` in a tone, where the stream takes colours."""
+    return f"\x1b[{tone.value}m{text}\x1b[0m" if colours(stream) else text
+
+
+def say(text: str) -> None:
+    """A message for the person, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Something to know that does not stop the work."""
+    say(f"{toned('warning:', Tone.WARN, sys.stderr)} {text}")
+
+
+def result(text: str) -> None:
+    """What the command was asked for, on stdout."""
+    print(text)
+
+
+def good(text: str) -> str:
+    return toned(text, Tone.GOOD, sys.stdout)
+
+
+def bad(text: str) -> str:
+    return toned(text, Tone.BAD, sys.stdout)
+
+
+def strong(text: str) -> str:
+    return toned(text, Tone.STRONG, sys.stdout)
+
+
+def document(**fields: Any) -> None:
+    """One JSON document on stdout, keys in the order given."""
+    print(json.dumps({"schema": JSON_SCHEMA, **fields}, default=_plain, indent=2))
+
+
+def line(**fields: Any) -> None:
+    """One JSON document on one line, for streams of them."""
+    print(json.dumps(fields, default=_plain, separators=(",", ":")))
+
+
+def _plain(value: object) -> str:
+    match value:
+        case datetime():
+            return when(value)
+        case bytes():
+            return value.hex()
+    return str(value)
+
+
+def when(moment: datetime) -> str:
+    """RFC 3339, UTC, whole seconds: "2026-11-22T06:37:35Z"."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(moment: datetime) -> str:
+    """ "2026-11-22", UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def fields(pairs: Iterable[tuple[str, str | Iterable[str]]], *, indent: str = "  ") -> str:
+    """Label and value lines, values aligned; a value of several lines hangs below itself."""
+    listed = [(label, [value] if isinstance(value, str) else list(value)) for label, value in pairs]
+    width = max((len(label) for label, _ in listed), default=0)
+    lines = []
+    for label, values in listed:
+        head, *rest = values or [""]
+        lines.append(f"{indent}{label:<{width}}  {head}".rstrip())
+        lines += [f"{indent}{'':<{width}}  {more}" for more in rest]
+    return "\n".join(lines)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns on a terminal, tab-separated values in a pipe; cells must be `visible` already."""
+    if not sys.stdout.isatty():
+        print("\t".join(headings).lower())
+        for row in rows:
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        # Text, never str: a certificate's name must not be read as markup
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, no_color=not colours(sys.stdout)).print(drawn)
+
+
+def show_error(error: HomecaError, *, as_json: bool) -> None:
+    """Two lines for one thing wrong, a list in between for many."""
+    name = toned("homeca:", Tone.BAD, sys.stderr)
+    say(f"{name} {error.problem} [{error.code}]")
+    violations = error.violations if isinstance(error, Refused | VerificationFailed) else ()
+    for violation in violations:
+        say(f"   - {visible(violation.text)} [{violation.rule}]")
+        if violation.remedy:
+            say(f"     try: {visible(violation.remedy)}")
+    say(f"   try: {error.remedy}")
+    if as_json:
+        document(error=error_fields(error))
+
+
+def error_fields(error: HomecaError) -> dict[str, Any]:
+    """An error as JSON: code, problem, remedy, violations."""
+    described: dict[str, Any] = {
+        "code": error.code,
+        "problem": error.problem,
+        "remedy": error.remedy,
+    }
+    if isinstance(error, Refused | VerificationFailed):
+        described["violations"] = [
+            {"rule": v.rule, "text": v.text, "remedy": v.remedy} for v in error.violations
+        ]
+    return described

@@ -1,0 +1,203 @@
+"""`homeca revoke`, `homeca crl`: taking certificates back, and telling the world."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ca.cli.opening import facility
+from ca.cli.options import HomeOption, JsonOption, PinFileOption, TpmOption
+from ca.cli.output import day, document, fields, good, result, say, warn, when
+from ca.cli.selecting import find_certificate, parse_moment
+from ca.errors import UsageError
+from ca.interfaces import CertificateRecord, Reason, Role, serial_text
+from ca.names import visible
+
+if TYPE_CHECKING:
+    from ca.services.facility import Facility
+    from ca.services.revocation import Cut
+
+_REASONS = ", ".join(reason.value for reason in Reason)
+
+#: nextUpdate after thisUpdate. A root's list changes once in years; 12 months is the longest a
+#: CA's may stand (CA/B BR §4.9.7), and an expired one locks every client out.
+CRL_DAYS = {Role.ROOT: 360, Role.INTERMEDIATE: 30}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("revoke")(revoke)
+    app.command("crl")(crl)
+
+
+def revoke(
+    certificate: Annotated[
+        str, typer.Argument(metavar="SERIAL|FILE", help="A serial number or a certificate file.")
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", help=f"Why: {_REASONS}; or removeFromCRL to end a hold.")
+    ] = Reason.UNSPECIFIED.value,
+    moment: Annotated[
+        str | None,
+        typer.Option(
+            "--when",
+            metavar="TIME",
+            help="Since when the key is suspected lost: 2026-11-20 or 2026-11-20T18:00Z. "
+            "The revocation itself is always dated now.",
+        ),
+    ] = None,
+    cut: Annotated[bool, typer.Option("--crl", help="Cut new CRLs at once.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and change nothing.")] = False,
+    tpm: TpmOption = None,
+    pin_file: PinFileOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a certificate. The next CRL tells the world.
+
+    A lost phone or a stolen key: --reason keyCompromise; its key is then never certified again.
+    certificateHold can be taken back later with --reason removeFromCRL, nothing else can.
+
+    Example: homeca revoke alice-phone.crt --reason keyCompromise && homeca crl
+    """
+    from ca.services import revocation as service
+
+    wanted = _reason(reason)
+    invalidity = parse_moment(moment) if moment is not None else None
+    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+        record = find_certificate(certificate, found.store)
+        if dry_run:
+            say(f"would revoke {_named(record)} ({reason}); nothing was changed")
+            return
+        if wanted is None:
+            service.release(record, found)
+        else:
+            service.revoke(record, wanted, found, invalidity=invalidity)
+        cuts = list(service.cut_crls(found, days=CRL_DAYS)) if cut else []
+        _report(record, wanted, found, cuts, as_json=as_json, invalidity=invalidity)
+
+
+def _reason(text: str) -> Reason | None:
+    """Any case; None for removeFromCRL (RFC 5280 §5.3.1, code 8)."""
+    if text.lower() == "removefromcrl":
+        return None
+    for reason in Reason:
+        if reason.value.lower() == text.lower():
+            return reason
+    raise UsageError(
+        f"{visible(text)!r} is not a reason", remedy=f"use one of {_REASONS}, removeFromCRL"
+    )
+
+
+def _named(record: CertificateRecord) -> str:
+    return f"{serial_text(record.serial)} {visible(record.subject)}"
+
+
+def _report(
+    record: CertificateRecord,
+    reason: Reason | None,
+    found: Facility,
+    cuts: list[Cut],
+    *,
+    as_json: bool,
+    invalidity: datetime | None,
+) -> None:
+    from ca.services.revocation import still_live
+
+    live = still_live(record, found, now=found.clock()) if reason is not None else ()
+    if as_json:
+        document(
+            serial=serial_text(record.serial),
+            subject=record.subject,
+            revoked=reason is not None,
+            reason=reason.value if reason is not None else None,
+            invalidity=invalidity,
+            also_live=[serial_text(other.serial) for other in live],
+            crls=[_crl_fields(one) for one in cuts],
+        )
+    elif reason is None:
+        result(f"released {_named(record)}")
+    else:
+        result(f"revoked {_named(record)} ({reason.value})")
+    for other in live:
+        warn(
+            f"the same key has another live certificate, {_named(other)} until "
+            f"{day(other.not_after)}: revoke it too if the device is lost"
+        )
+    if not cuts:
+        say("next: `homeca crl`; until then nobody outside knows")
+
+
+def crl(
+    days: Annotated[
+        int | None,
+        typer.Option(
+            "--days",
+            min=1,
+            max=366,
+            help="Valid for how long. Default: 30 for intermediates, 360 for the root. "
+            "When it ends, VPN servers refuse everybody: cut the next one at half time.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Write there instead of the home's crl/ directory."
+        ),
+    ] = None,
+    tpm: TpmOption = None,
+    pin_file: PinFileOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cut a new CRL for every issuer: one PEM and one DER file each.
+
+    Numbers and dates only ever go up, and each file appears whole. For OpenVPN, join the PEM
+    files: `cat crl/*.crl.pem > crl.pem`.
+
+    Example: homeca crl --days 30
+    """
+    from ca.services.revocation import cut_crls
+
+    lifetimes = CRL_DAYS if days is None else dict.fromkeys(Role, days)
+    if out is not None and not out.is_dir():
+        raise UsageError(
+            f"{visible(str(out))!r} is not a directory", remedy="make it first, or leave out --out"
+        )
+    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+        cuts = []
+        for one in cut_crls(found, days=lifetimes, directory=out):
+            cuts.append(one)
+            if not as_json:
+                _show(one)
+        if as_json:
+            document(crls=[_crl_fields(one) for one in cuts])
+        if not cuts:
+            warn("no issuer's key is in this home, so there was no CRL to cut")
+
+
+def _show(one: Cut) -> None:
+    entries = "nothing is revoked" if one.crl.entries == 0 else f"{one.crl.entries} revoked"
+    result(f"{visible(one.authority.issuer.subject)}: {good(f'CRL {one.crl.number}')}, {entries}")
+    result(
+        fields(
+            [
+                ("next update", f"{when(one.crl.next_update)}"),
+                ("files", [str(path) for path in one.paths]),
+            ]
+        )
+    )
+
+
+def _crl_fields(one: Cut) -> dict[str, object]:
+    return {
+        "issuer": one.authority.issuer.slug,
+        "number": one.crl.number,
+        "this_update": one.crl.this_update,
+        "next_update": one.crl.next_update,
+        "entries": one.crl.entries,
+        "files": [str(path) for path in one.paths],
+    }

@@ -1,0 +1,193 @@
+"""Files that appear whole or not at all, private directories, and one lock at a time.
+
+Every file gets its mode when it is created, whatever the umask; a result replaces nothing unless
+it was asked to; what was acknowledged has reached the disk (file and directory synced).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ca.errors import HomeNotPrivate, OutputExists, OutputFailed
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+PUBLIC_FILE = 0o644
+
+
+def make_private_directory(path: Path) -> None:
+    """The directory exists, is a real one, is ours, and is closed to everybody else.
+
+    Raises: HomeNotPrivate for a symlink, a foreign owner, or a mode another user can enter.
+    """
+    with contextlib.suppress(FileExistsError):
+        try:
+            path.mkdir(mode=PRIVATE_DIRECTORY, parents=True)
+        except OSError as error:
+            if isinstance(error, FileExistsError):
+                raise
+            raise OutputFailed(
+                f"the directory {str(path)!r} cannot be made: {error.strerror}",
+                remedy="choose another with --home, or mend its parent directory",
+            ) from error
+        # mkdir applies the umask; a umask of 0277 would lock the owner out
+        path.chmod(PRIVATE_DIRECTORY)
+    check_private(path)
+
+
+def check_private(path: Path) -> None:
+    """Raises: HomeNotPrivate when somebody else could read or swap what lies in `path`."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        raise HomeNotPrivate(
+            f"{str(path)!r} is not a directory", remedy="choose another with --home"
+        )
+    if status.st_uid != os.geteuid():
+        raise HomeNotPrivate(
+            f"{str(path)!r} belongs to user {status.st_uid}, not to you",
+            remedy=f"run homeca as its owner, or `chown -R {os.geteuid()} {path}`",
+        )
+    if status.st_mode & 0o077:
+        raise HomeNotPrivate(
+            f"{str(path)!r} has mode {stat.S_IMODE(status.st_mode):04o}: others can look inside",
+            remedy=f"run `chmod 700 {path}`",
+        )
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """At most `limit` octets of a regular file or pipe. Raises: OutputFailed, ValueError when
+    it is longer."""
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(limit + 1)
+    except OSError as error:
+        raise OutputFailed(
+            f"{str(path)!r} cannot be read: {error.strerror}", remedy="check the path and its mode"
+        ) from error
+    if len(octets) > limit:
+        raise ValueError(f"more than {limit} octets")
+    return octets
+
+
+def write_whole(path: Path, octets: bytes, *, mode: int, replace: bool = False) -> None:
+    """Write, sync, then let it appear under its name, then sync the directory.
+
+    Without `replace` the name must be free: `link` decides, so two writers cannot both win.
+    Raises: OutputExists, OutputFailed. Nothing but the finished file is left behind.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        descriptor = os.open(
+            scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
+        try:
+            os.fchmod(descriptor, mode)
+            view = memoryview(octets)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if replace:
+            scratch.replace(path)
+        else:
+            _appear(scratch, path)
+        sync_directory(path.parent)
+    except FileExistsError as error:
+        raise OutputExists(
+            f"{str(path)!r} exists already", remedy="choose another name, or add --force"
+        ) from error
+    except OSError as error:
+        raise OutputFailed(
+            f"{str(path)!r} cannot be written: {error.strerror}",
+            remedy="check the directory, its mode and the free space",
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _appear(scratch: Path, path: Path) -> None:
+    try:
+        os.link(scratch, path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # FAT and some network file systems have no links: the check is then not atomic
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+        scratch.replace(path)
+
+
+def sync_directory(path: Path) -> None:
+    """A rename is durable only when its directory is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path,
+    *,
+    what: str,
+    on_wait: Callable[[str], None],
+    patience: float,
+    shared: bool = False,
+) -> Iterator[None]:
+    """Hold an flock on `path` (made 0600); say so once if another process has it.
+
+    patience: seconds to wait before giving up. The kernel drops the lock of a killed process.
+    Raises: OutputFailed when it does not come free in time.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        if not _try_lock(descriptor, kind):
+            on_wait(f"waiting for another homeca, which {what}")
+            _wait_for_lock(descriptor, kind, path, patience)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, kind: int, path: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    pause = 0.002
+    while not _try_lock(descriptor, kind):
+        if time.monotonic() > end:
+            raise OutputFailed(
+                f"the lock {str(path)!r} is held for more than {patience:.0f} s",
+                remedy=f"see which homeca hangs: `fuser -v {path}`",
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """The same lock, exclusive, if nobody holds it; yields whether it was had."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        yield _try_lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,91 @@
+"""The CA's home: where each file lies, and with which mode it is made.
+
+homeca.toml   settings          homeca.db    the record
+keys/         TSS2 key blobs    tpm/         the software TPM's state
+certs/ crl/   published         profiles/    the user's own
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ca.errors import HomeMissing
+from ca.files import check_private, make_private_directory
+
+
+def default_home() -> Path:
+    """HOMECA_HOME, else /var/lib/homeca for root, else the user's data directory (XDG)."""
+    chosen = os.environ.get("HOMECA_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    if os.geteuid() == 0:
+        return Path("/var/lib/homeca")
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local/share") / "homeca"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths only; `make` creates them, `require` insists on them."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "homeca.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "homeca.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def tpm(self) -> Path:
+        return self.path / "tpm"
+
+    @property
+    def certs(self) -> Path:
+        return self.path / "certs"
+
+    @property
+    def crl(self) -> Path:
+        return self.path / "crl"
+
+    @property
+    def profiles(self) -> Path:
+        return self.path / "profiles"
+
+    @property
+    def tpm_lock(self) -> Path:
+        """Held for one TPM transaction."""
+        return self.path / ".tpm.lock"
+
+    @property
+    def issuing_lock(self) -> Path:
+        """Shared by everyone who has an intent open; whoever gets it alone settles the rest."""
+        return self.path / ".issuing.lock"
+
+    @property
+    def crl_lock(self) -> Path:
+        """Held from a CRL's number to its publication: a newer list is never overwritten."""
+        return self.path / ".crl.lock"
+
+    def make(self) -> None:
+        """The directories, 0700. Raises: HomeNotPrivate, OutputFailed."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for directory in (self.path, self.keys, self.certs, self.crl, self.profiles):
+            make_private_directory(directory)
+
+    def require(self) -> None:
+        """Raises: HomeMissing, HomeNotPrivate."""
+        if not self.database.exists():
+            raise HomeMissing(
+                f"there is no CA in {str(self.path)!r}",
+                remedy="run `homeca init-root`, or name its home with --home or HOMECA_HOME",
+            )
+        check_private(self.path)

@@ -1,0 +1,294 @@
+"""The one path of a certificate: decide, build, lint, record, sign, verify, record.
+
+No other code signs a certificate. The intent is stored before the key is used, so a crash between
+the two leaves a serial we can revoke and never a certificate we do not know about (invariant 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ca.encoding.certificate import build_tbs, new_serial
+from ca.encoding.dn import encode_name
+from ca.encoding.requests import Request
+from ca.errors import CustodyError, HomecaError, SerialReserved, SignatureInvalid
+from ca.interfaces import Intent, Serial, Signer, State
+from ca.lint import LintContext, LintedTbs, lint_tbs
+from ca.names import kind_of
+from ca.policy import Grant, Wishes, decide
+from ca.profiles.parse import parse_profile
+from ca.profiles.profile import Profile
+from ca.profiles.render import RenderContext, render
+from ca.profiles.x509v3 import ExtensionContext, build_extensions
+from ca.services.facility import Authority, Facility, algorithm_of
+from ca.services.signing import settle_unsigned, sign_linted
+
+#: Certificates whose intents share one commit. Large enough to spread the cost of a sync, small
+#: enough that a crash leaves few serials to settle and a person sees results come.
+CHUNK = 32
+
+#: A serial is 158 random bits: a second collision means a broken generator, not bad luck.
+SERIAL_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One request, and what the operator wants done with it. source: how to call it."""
+
+    source: str
+    request: Request
+    profile: str
+    wishes: Wishes
+    replaces: Serial | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Decided, built and linted; nothing has been written and no key asked."""
+
+    order: Order
+    authority: Authority
+    profile: Profile
+    grant: Grant
+    serial: Serial
+    tbs: LintedTbs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """der: the certificate as recorded. chain: its issuers, DER, the root left out."""
+
+    prepared: Prepared
+    der: bytes
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotIssued:
+    """A prepared certificate that did not come to be. state: how its serial ended."""
+
+    prepared: Prepared
+    error: HomecaError
+    state: State
+
+
+@dataclass(slots=True)
+class Issuance:
+    """Prepare, then issue. Rendered profiles are kept for the length of one command."""
+
+    facility: Facility
+    _rendered: dict[tuple[str, RenderContext], Profile] = field(default_factory=dict)
+
+    def prepare(self, order: Order, authority: Authority, *, now: datetime) -> Prepared:
+        """Everything that can be said without a key.
+
+        Raises: RequestRefused with every violation, ProfileMalformed, LintRefused, NotFound.
+        """
+        wishes = order.wishes
+        asked = order.request.names if wishes.san is None else wishes.san
+        profile = self._profile(order, authority, frozenset(kind_of(name) for name in asked))
+        grant = decide(
+            order.request,
+            profile,
+            issuer=authority.facts,
+            names=self.facility.names,
+            wishes=wishes,
+            now=now,
+            blocked=self.facility.store.is_key_blocked,
+        )
+        profile = self._profile(
+            order,
+            authority,
+            frozenset(kind_of(name) for name in grant.names),
+            subject=bool(grant.subject),
+        )
+        serial = new_serial(self.facility.entropy)
+        return self._build(order, authority, profile, grant, serial, now=now)
+
+    def _profile(
+        self, order: Order, authority: Authority, kinds: frozenset[str], *, subject: bool = True
+    ) -> Profile:
+        key = order.request.spki
+        context = RenderContext(
+            key=key.family.value if key is not None else "ec",
+            names=kinds,
+            subject=subject,
+            crl_url=authority.issuer.crl_url,
+            issuer_url=authority.issuer.issuer_url,
+        )
+        known = self._rendered.get((order.profile, context))
+        if known is None:
+            template = self.facility.profiles.template(order.profile)
+            text = render(template, context)
+            known = parse_profile(text, name=template.name, source=template.source)
+            self._rendered[order.profile, context] = known
+        return known
+
+    def _build(
+        self,
+        order: Order,
+        authority: Authority,
+        profile: Profile,
+        grant: Grant,
+        serial: Serial,
+        *,
+        now: datetime,
+    ) -> Prepared:
+        context = ExtensionContext(
+            subject_spki=grant.spki.der,
+            issuer_spki=authority.issuer.spki,
+            issuer_ski=authority.ski,
+            issuer_name_der=authority.certificate.tbs.issuer.der,
+            issuer_serial=authority.certificate.tbs.serial,
+            names=grant.names,
+            self_signed=False,
+        )
+        tbs = build_tbs(
+            serial=serial,
+            algorithm=algorithm_of(authority.issuer),
+            issuer_der=authority.issuer.subject_der,
+            validity=grant.validity,
+            subject_der=encode_name(grant.subject),
+            spki=grant.spki.der,
+            extensions=build_extensions(profile, context),
+        )
+        linted = lint_tbs(
+            tbs,
+            context=LintContext(
+                now=now,
+                issuer=authority.certificate,
+                constraints=authority.constraints[1:],
+                consumers=profile.consumers,
+            ),
+        )
+        return Prepared(
+            order=order,
+            authority=authority,
+            profile=profile,
+            grant=grant,
+            serial=serial,
+            tbs=linted,
+        )
+
+    def issue(self, prepared: Sequence[Prepared]) -> Iterator[Issued | NotIssued]:
+        """Sign what was prepared, all by one authority, in one TPM transaction.
+
+        Yields as chunks are durably recorded. A key that cannot be used ends the run: what was
+        not asked for is `failed`, what may have been signed is `uncertain`.
+        """
+        if not prepared:
+            return
+        authority = prepared[0].authority
+        with self.facility.issuing(), ExitStack() as transaction:
+            signer: Signer | None = None
+            for start in range(0, len(prepared), CHUNK):
+                chunk = self._record_intents(prepared[start : start + CHUNK])
+                try:
+                    if signer is None:
+                        signer = transaction.enter_context(self.facility.key_of(authority.issuer))
+                except HomecaError as error:
+                    yield from self._give_up(chunk, error)
+                    yield from (
+                        NotIssued(prepared=p, error=error, state=State.FAILED)
+                        for p in prepared[start + CHUNK :]
+                    )
+                    return
+                outcomes = self._sign(chunk, signer)
+                yield from outcomes
+                broken = [o for o in outcomes if isinstance(o, NotIssued)]
+                if broken:
+                    yield from (
+                        NotIssued(prepared=p, error=broken[0].error, state=State.FAILED)
+                        for p in prepared[start + CHUNK :]
+                    )
+                    return
+
+    def _record_intents(self, chunk: Sequence[Prepared]) -> Sequence[Prepared]:
+        """Durable before the key is asked. A taken serial is drawn again, with a new TBS."""
+        for attempt in range(SERIAL_ATTEMPTS):
+            now = self.facility.clock()
+            try:
+                self.facility.store.record_intents([_intent(p) for p in chunk], at=now)
+            except SerialReserved:
+                if attempt + 1 == SERIAL_ATTEMPTS:
+                    raise
+                chunk = [
+                    self._build(
+                        p.order,
+                        p.authority,
+                        p.profile,
+                        p.grant,
+                        new_serial(self.facility.entropy),
+                        now=now,
+                    )
+                    for p in chunk
+                ]
+            else:
+                break
+        return chunk
+
+    def _sign(self, chunk: Sequence[Prepared], signer: Signer) -> list[Issued | NotIssued]:
+        """Sign each, verify each, record all that are good in one commit."""
+        signed: list[tuple[Prepared, bytes]] = []
+        failure: HomecaError | None = None
+        try:
+            for one in chunk:
+                try:
+                    signed.append((one, sign_linted(one.tbs, signer, one.authority.issuer.spki)))
+                except (CustodyError, SignatureInvalid) as error:
+                    failure = error
+                    break
+        finally:
+            # also on Ctrl-C: what the TPM has signed must not stay an open intent
+            self._keep(signed)
+        outcomes: list[Issued | NotIssued] = [
+            Issued(prepared=one, der=der, chain=one.authority.chain[:-1] or one.authority.chain)
+            for one, der in signed
+        ]
+        if failure is not None:
+            outcomes.extend(self._give_up(chunk[len(signed) :], failure))
+        return outcomes
+
+    def _keep(self, signed: Sequence[tuple[Prepared, bytes]]) -> None:
+        if signed:
+            self.facility.store.record_certificates(
+                [(one.authority.issuer.id, one.serial, der) for one, der in signed],
+                at=self.facility.clock(),
+            )
+
+    def _give_up(self, rest: Sequence[Prepared], error: HomecaError) -> list[NotIssued]:
+        """Settle what will not be signed. Only the first of `rest` can have been asked for."""
+        now = self.facility.clock()
+        return [
+            NotIssued(
+                prepared=one,
+                error=error,
+                state=settle_unsigned(
+                    self.facility,
+                    one.authority.issuer.id,
+                    one.serial,
+                    error if index == 0 else None,
+                    at=now,
+                ),
+            )
+            for index, one in enumerate(rest)
+        ]
+
+
+def _intent(prepared: Prepared) -> Intent:
+    return Intent(
+        issuer_id=prepared.authority.issuer.id,
+        serial=prepared.serial,
+        tbs=prepared.tbs.der,
+        profile=prepared.profile.name,
+        profile_text=prepared.profile.text,
+        subject=str(prepared.grant.subject),
+        names=tuple(str(name) for name in prepared.grant.names),
+        spki=prepared.grant.spki.der,
+        validity=prepared.grant.validity,
+        request_sha256=prepared.order.request.sha256,
+        replaces=prepared.order.replaces,
+    )

@@ -1,0 +1,37 @@
+"""Is what was published what is recorded? CRLs against revocations, files against the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ca.encoding.inspect import read_crl
+from ca.interfaces import CertificateStore, CrlRecord, IssuerRecord, Serial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A CRL beside the record.
+
+    missing:     revoked serials that must be on the list and are not.
+    superfluous: serials on the list that are not revoked (any more).
+    """
+
+    missing: tuple[Serial, ...]
+    superfluous: tuple[Serial, ...]
+
+
+def compare(issuer: IssuerRecord, crl: CrlRecord, store: CertificateStore) -> Difference:
+    """The newest CRL of an issuer beside its revocations.
+
+    A serial may leave after one list past its expiry (RFC 5280 §3.3), so one whose certificate
+    ended before this list need not be on it, and may be. Raises: CertificateMalformed.
+    """
+    listed = {entry.serial for entry in read_crl(crl.der).tbs.entries}
+    required = {
+        line.serial for line in store.revoked(issuer.id, expired_since=crl.this_update)
+    }
+    missing = tuple(sorted(required - listed))
+    rest = listed - required
+    if rest:
+        rest -= {line.serial for line in store.revoked(issuer.id, expired_since=None)}
+    return Difference(missing=missing, superfluous=tuple(Serial(s) for s in sorted(rest)))

@@ -1,0 +1,105 @@
+"""What a crash left open is found, ended and reported by the next command (invariant 1)."""
+
+from __future__ import annotations
+
+from ca.encoding.crl import crl_entry
+from ca.encoding.spki import spki_sha256
+from ca.files import locked_if_free
+from ca.interfaces import (
+    CertificateRecord,
+    IssuerRecord,
+    IssuerState,
+    Reason,
+    Settlement,
+    State,
+    Validity,
+)
+from ca.services.facility import Facility
+
+_KILLED_BEFORE = "homeca was ended before its TBS was recorded: no signature can exist"
+_KILLED_WITHIN = "homeca was ended while signing: a signature may exist"
+
+
+def settle(facility: Facility) -> tuple[Settlement, ...]:
+    """End every open serial and ceremony, unless another homeca is at work on one.
+
+    A reserved serial has failed: its key was never asked. An intended one is uncertain: its
+    signature may exist, so it goes on the CRL. A ceremony whose certificate was recorded is
+    completed; any other is abandoned, except one that waits for a certificate from elsewhere.
+    """
+    if not _is_anything_open(facility):
+        return ()
+    with locked_if_free(facility.home.issuing_lock) as alone:
+        if not alone:
+            return ()
+        serials = [_settle_serial(record, facility) for record in facility.store.open_serials()]
+        ceremonies = [
+            _settle_ceremony(issuer, facility)
+            for issuer in facility.store.issuers()
+            if _is_broken_off(issuer)
+        ]
+        return tuple(serials + ceremonies)
+
+
+def _is_anything_open(facility: Facility) -> bool:
+    return bool(facility.store.open_serials()) or any(map(_is_broken_off, facility.store.issuers()))
+
+
+def _is_broken_off(issuer: IssuerRecord) -> bool:
+    """Pending, and not the kind that waits: an intermediate with a key and a foreign parent."""
+    waits = issuer.parent_id is None and issuer.has_key and issuer.slug != "root"
+    return issuer.state is IssuerState.PENDING and not waits
+
+
+def _settle_serial(record: CertificateRecord, facility: Facility) -> Settlement:
+    now = facility.clock()
+    after = State.FAILED if record.state is State.RESERVED else State.UNCERTAIN
+    facility.store.settle(
+        record.issuer_id,
+        record.serial,
+        after,
+        note=_KILLED_BEFORE if after is State.FAILED else _KILLED_WITHIN,
+        at=now,
+        entry=(
+            crl_entry(record.serial, now, Reason.UNSPECIFIED) if after is State.UNCERTAIN else b""
+        ),
+    )
+    return Settlement(
+        issuer_id=record.issuer_id,
+        serial=record.serial,
+        subject=record.subject,
+        before=record.state.value,
+        after=after.value,
+    )
+
+
+def _settle_ceremony(issuer: IssuerRecord, facility: Facility) -> Settlement:
+    """Complete it if its certificate is in the record, else abandon it and its key."""
+    certificate = _recorded_certificate(issuer, facility)
+    if certificate is not None:
+        facility.store.activate_issuer(
+            issuer.id,
+            parent_id=issuer.parent_id,
+            certificate=certificate.der or b"",
+            serial=certificate.serial,
+            validity=Validity(not_before=certificate.not_before, not_after=certificate.not_after),
+        )
+        after = IssuerState.ACTIVE
+    else:
+        facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED)
+        (facility.home.keys / f"{issuer.slug}.tss").unlink(missing_ok=True)
+        after = IssuerState.ABANDONED
+    return Settlement(
+        issuer_id=issuer.id,
+        serial=None,
+        subject=issuer.subject,
+        before=IssuerState.PENDING.value,
+        after=after.value,
+    )
+
+
+def _recorded_certificate(issuer: IssuerRecord, facility: Facility) -> CertificateRecord | None:
+    for record in facility.store.by_spki(spki_sha256(issuer.spki)) if issuer.spki else ():
+        if record.state is State.ISSUED and record.subject == issuer.subject:
+            return record
+    return None

@@ -1,0 +1,129 @@
+"""Settings become adapters, adapters become a facility. A backend is imported when it is used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ca.files import check_private
+from ca.home import Home
+from ca.interfaces import CertificateStore, Secret, Settlement
+from ca.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from ca.keys.tpm.custody import TpmCustody
+    from ca.profiles.library import Library
+    from ca.services.facility import Facility
+
+
+def system_clock() -> datetime:
+    """Now, UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a command knows before anything is opened.
+
+    home:    its path. tcti: --tpm, None for the recorded or automatic choice.
+    pin:     asks for the PIN of the key file named; called only for keys that have one.
+    on_wait: told, in a sentence, when another process is in the way.
+    """
+
+    home: Path
+    tcti: str | None
+    pin: Callable[[str], Secret]
+    on_wait: Callable[[str], None]
+
+
+def open_settings(home: Home) -> Settings:
+    """homeca.toml, or the defaults when there is none. Raises: SettingsMalformed."""
+    try:
+        octets = home.settings.read_bytes()
+    except FileNotFoundError:
+        return Settings()
+    return read_settings(octets)
+
+
+def open_library(home: Home) -> Library:
+    """Built-in profiles and the user's own."""
+    from ca.profiles.library import Library
+
+    return Library(home.profiles)
+
+
+@contextmanager
+def open_store(
+    home: Home, settings: Settings, *, create: bool = False
+) -> Iterator[CertificateStore]:
+    """The record. Raises: HomeMissing, HomeNotPrivate, StoreError."""
+    from ca.store.repository import open_store as open_sql_store
+
+    if create:
+        home.make()
+    elif settings.database is None:
+        home.require()
+    else:
+        check_private(home.path)
+    place = home.database if settings.database is None else settings.database
+    with closing(open_sql_store(place, create=create)) as store:
+        yield store
+
+
+def open_custody(
+    opening: Opening, home: Home, settings: Settings, store: CertificateStore | None
+) -> TpmCustody:
+    """The TPM this CA is bound to: --tpm, then the settings, then the record, then what is there.
+
+    The pin (the SRK's public area) comes from the record, so another TPM is noticed at once.
+    """
+    from ca.keys.tpm.custody import TpmCustody
+
+    recorded = store.custody() if store is not None else None
+    tcti = opening.tcti or settings.tpm or (recorded.tcti if recorded is not None else None)
+    return TpmCustody(
+        tcti or "",
+        state_dir=home.tpm,
+        lock_file=home.tpm_lock,
+        srk_public=recorded.srk_public if recorded is not None else None,
+        on_wait=opening.on_wait,
+    )
+
+
+@contextmanager
+def open_facility(
+    opening: Opening,
+    *,
+    create: bool = False,
+    on_settled: Callable[[Settlement], None],
+) -> Iterator[Facility]:
+    """Everything a service needs. What a crash left open is settled first and reported."""
+    from ca.policy import NamePolicy
+    from ca.services.facility import Facility
+    from ca.services.settlement import settle
+
+    home = Home(opening.home)
+    if create:
+        home.make()
+    settings = open_settings(home)
+    with open_store(home, settings, create=create) as store:
+        facility = Facility(
+            home=home,
+            store=store,
+            custody=cache(lambda: open_custody(opening, home, settings, store)),
+            clock=system_clock,
+            entropy=os.urandom,
+            profiles=open_library(home),
+            names=NamePolicy.from_settings(settings),
+            pin=opening.pin,
+            on_wait=opening.on_wait,
+        )
+        for settlement in settle(facility):
+            on_settled(settlement)
+        yield facility

@@ -1,0 +1,1 @@
+"""Rules over TBS, certificates and CRLs: RFC 5280, and what their consumers demand."""

@@ -58,12 +58,12 @@ class Request:
     sha256: bytes
     subject: DistinguishedName
     spki: PublicKey | None
-    signature_oid: str
     names: tuple[GeneralName, ...]
-    extensions: tuple[RequestedExtension, ...]
-    attributes: tuple[RequestedAttribute, ...]
-    violations: tuple[Violation, ...]
-    notes: tuple[str, ...]
+    signature_oid: str = ""
+    extensions: tuple[RequestedExtension, ...] = ()
+    attributes: tuple[RequestedAttribute, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    notes: tuple[str, ...] = ()
     has_san: bool = False
 
 

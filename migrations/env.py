@@ -1,8 +1,8 @@
 """How alembic runs here: on the connection and in the transaction it is given, never its own.
 
 `ca.store.migrate` opens both, with foreign keys not enforced, and commits when all is well.
-For a new revision: `python -m ca.store.schema revision "what it does"` after a change of the
-tables, then read the file it writes and make it say what you mean.
+For a new revision: change the tables, run `python -m ca.store.schema draft "what it does"`,
+make the file it writes say what you mean, and set `REVISION` in `ca.store.schema`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """${message}
 
-Copying a table (batch mode) drops its triggers: make them again from `0001_the_record`.
+Copying a table (batch mode) drops its triggers: make them again as `0001_the_record` does.
 """
 
 from __future__ import annotations

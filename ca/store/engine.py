@@ -33,7 +33,12 @@ PATIENCE = 30.0
 
 #: PRAGMA → what it must answer when asked. WAL and FULL: the fewest fsyncs with which no
 #: acknowledged commit is lost in a power cut. trusted_schema: a prepared file runs no functions.
-_DURABLE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "trusted_schema": 0}
+_DURABLE: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "trusted_schema": 0,
+}
 
 _READ_ONLY = "homeca_read_only"
 
@@ -45,12 +50,14 @@ _MIGRATION_LOCK = 0x686F6D65
 class Database:
     """One database and the three ways to hold it.
 
-    shown: its path, or its URL without the password, for messages.
+    shown:    its path, or its URL without the password, for messages.
+    patience: seconds to wait for a lock.
     """
 
     url: URL
     engine: Engine
     shown: str
+    patience: float = PATIENCE
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -73,7 +80,7 @@ class Database:
 
         Rebuilding a table with them on deletes the rows that refer to it, without an error.
         """
-        engine = _engine(self.url, patience=PATIENCE, migrating=True)
+        engine = _engine(self.url, patience=self.patience, migrating=True)
         with translated(self.shown), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -104,7 +111,7 @@ def connect(place: Path | str, *, create: bool = False, patience: float = PATIEN
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         shown = str(url.database)
         _private_file(Path(shown), create=create)
-    return Database(url, _engine(url, patience=patience), shown)
+    return Database(url, _engine(url, patience=patience), shown, patience)
 
 
 def _url(place: Path | str) -> URL:
@@ -190,16 +197,17 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
 
 
 def _make_sqlite_durable(engine: Engine, *, patience: float, foreign_keys: bool) -> None:
-    wanted = _DURABLE | {"foreign_keys": int(foreign_keys)}
+    wanted: dict[str, str | int] = _DURABLE | {"foreign_keys": int(foreign_keys)}
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN loses updates in silence
-        found = {"journal_mode": _write_ahead(connection, patience)}
-        for name in ("synchronous", "foreign_keys", "trusted_schema"):
-            connection.execute(f"PRAGMA {name}={wanted[name]}")
-            found[name] = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        try:
+            found = _configured(connection, wanted, patience)
+        except sqlite3.Error:
+            connection.close()
+            raise
         if found != wanted:
+            connection.close()
             raise StoreNotDurable(
                 f"the database {engine.url.database!r} does not keep its settings: "
                 + ", ".join(f"{n} is {v!r}" for n, v in found.items() if v != wanted[n]),
@@ -211,6 +219,18 @@ def _make_sqlite_durable(engine: Engine, *, patience: float, foreign_keys: bool)
         # IMMEDIATE: of two that read and then write, the second waits instead of failing
         reading = connection.get_execution_options().get(_READ_ONLY)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _configured(
+    connection: sqlite3.Connection, wanted: dict[str, str | int], patience: float
+) -> dict[str, str | int]:
+    """Each setting as the connection answers after it was asked for."""
+    connection.isolation_level = None  # the driver's own BEGIN loses updates in silence
+    found = {"journal_mode": _write_ahead(connection, patience)}
+    for name in ("synchronous", "foreign_keys", "trusted_schema"):
+        connection.execute(f"PRAGMA {name}={wanted[name]}")
+        found[name] = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return found
 
 
 def _write_ahead(connection: sqlite3.Connection, patience: float) -> Any:

@@ -32,6 +32,9 @@ from ca.store.types import escaped, is_storable
 #: being read slowly, in a pager, keeps no snapshot and so no WAL from being merged.
 _PAGE = 500
 
+#: Ids beyond it cannot be bound; an `after_id` from a URL may be any number.
+_LAST_ID = 2**63 - 1
+
 
 class CertificateRows:
     """The part of the store that answers questions about certificates."""
@@ -52,7 +55,7 @@ class CertificateRows:
         """By id, in pages: what is issued meanwhile comes at the end, nothing comes twice."""
         wanted = certificate_rows().where(*_conditions(query)).order_by(certificates.c.id)
         after, left = query.after_id, query.limit
-        while left is None or left > 0:
+        while after < _LAST_ID and (left is None or left > 0):
             size = _PAGE if left is None else min(_PAGE, left)
             page = self._page(wanted.where(certificates.c.id > after).limit(size))
             yield from page
@@ -108,7 +111,7 @@ class CertificateRows:
             select(func.max(issuers.c.created_at)),
             select(func.max(certificates.c.changed_at)),
             select(func.max(revocations.c.revoked_at)),
-            select(func.max(revocations.c.ended_at)),
+            select(func.max(revocations.c.ended_at)).where(revocations.c.ended_at.is_not(None)),
             select(func.max(crls.c.reserved_at)),
         )
         with self._database.read() as connection:

@@ -1,8 +1,7 @@
 """Running `migrations/`, and proving that they build exactly the tables of `ca.store.tables`.
 
-    python -m ca.store.schema check [URL]
-
-compares on a new SQLite file, and on the empty PostgreSQL database at URL as well.
+python -m ca.store.schema check [URL]          on SQLite, and on the database at URL as well
+python -m ca.store.schema draft "what it does" writes the next migration, to be read and named
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ca.errors import HomecaError, SchemaMismatch, StoreDamaged
 from ca.resources import resource
@@ -54,7 +54,11 @@ def upgrade(database: Database, found: str | None) -> None:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What alembic would still change to reach `ca.store.tables`: [] when they are the same."""
+    """What the database has other than `ca.store.tables` would: [] when they are the same.
+
+    Alembic compares CHECK constraints by name and partial indices not by their condition, so
+    on SQLite, which keeps its DDL word for word, the words are compared as well.
+    """
     context = MigrationContext.configure(
         connection,
         opts={
@@ -66,22 +70,69 @@ def differences(connection: Connection) -> list[Any]:
             ],
         },
     )
-    return list(compare_metadata(context, metadata))
+    found = list(compare_metadata(context, metadata))
+    if connection.dialect.name == "sqlite":
+        found += sorted(_clauses_there(connection) ^ _clauses_wanted(connection))
+    return found
+
+
+def _clauses_there(connection: Connection) -> set[str]:
+    rows = connection.exec_driver_sql(
+        "SELECT tbl_name, sql FROM sqlite_master"
+        " WHERE type IN ('table', 'index') AND sql IS NOT NULL AND tbl_name <> 'alembic_version'"
+    )
+    return {clause for row in rows for clause in _clauses(str(row[0]), str(row[1]))}
+
+
+def _clauses_wanted(connection: Connection) -> set[str]:
+    clauses = set()
+    for table in metadata.sorted_tables:
+        statements = [CreateTable(table).compile(dialect=connection.dialect)]
+        statements += [CreateIndex(i).compile(dialect=connection.dialect) for i in table.indexes]
+        for statement in statements:
+            clauses |= _clauses(table.name, str(statement))
+    return clauses
+
+
+def _clauses(table: str, ddl: str) -> set[str]:
+    """The lines of a CREATE statement, whose order means nothing, each under its table."""
+    lines = (line.strip(" ,\t") for line in ddl.splitlines())
+    return {f"{table}: {line}" for line in lines if line}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The check of `make migrations`: 0 when migrations and tables agree everywhere."""
-    if not arguments or arguments[0] != "check" or len(arguments) > 2:
-        print("usage: python -m ca.store.schema check [URL]", file=sys.stderr)
-        return 2
+    """For developers: check (0 when migrations and tables agree everywhere), or draft."""
+    match arguments:
+        case ["check", *urls]:
+            return _check(*urls)
+        case ["draft", message]:
+            return _draft(message)
+        case _:
+            print("usage: python -m ca.store.schema check [URL] | draft MESSAGE", file=sys.stderr)
+            return 2
+
+
+def _check(*urls: str) -> int:
     with tempfile.TemporaryDirectory() as directory:
-        places: list[Path | str] = [Path(directory, "check.db"), *arguments[1:]]
-        found = [f"{place}: {change}" for place in places for change in _check(place)]
+        places: list[Path | str] = [Path(directory, "check.db"), *urls]
+        found = [f"{place}: {change}" for place in places for change in _changes(place)]
     print("\n".join(found) or f"migrations agree with the tables at revision {REVISION}")
     return 1 if found else 0
 
 
-def _check(place: Path | str) -> list[Any]:
+def _draft(message: str) -> int:
+    settings = _settings()
+    with tempfile.TemporaryDirectory() as directory:
+        database = connect(Path(directory, "draft.db"), create=True)
+        upgrade(database, None)
+        with database.migrate() as connection:
+            settings.attributes["connection"] = connection
+            command.revision(settings, message, autogenerate=True, rev_id=f"{int(REVISION) + 1:04}")
+        database.close()
+    return 0
+
+
+def _changes(place: Path | str) -> list[Any]:
     try:
         database = connect(place, create=True)
         upgrade(database, revision(database))

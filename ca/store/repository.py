@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ca.errors import HomecaError
 from ca.store.crls import CrlRows
 from ca.store.engine import PATIENCE, Database, connect
 from ca.store.issuers import IssuerRows
@@ -37,7 +38,11 @@ def open_store(place: Path | str, *, create: bool = False, patience: float = PAT
               other leaves.
     """
     database = connect(place, create=create, patience=patience)
-    make_current(database, create=create)
+    try:
+        make_current(database, create=create)
+    except HomecaError:
+        database.close()
+        raise
     return SqlStore(database)
 
 

@@ -12,6 +12,7 @@ from ca.errors import NotFound, RevocationRefused
 from ca.interfaces import Reason, Revocation, RevokedEntry, Serial, State, serial_text
 from ca.store.engine import Database
 from ca.store.issuers import lock_issuer
+from ca.store.records import open_line
 from ca.store.tables import certificates, revocations
 from ca.store.types import is_storable
 
@@ -88,7 +89,7 @@ class RevocationRows:
             .order_by(revocations.c.serial)
         )
         with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+            for row in connection.execute(query.execution_options(yield_per=_PAGE)):
                 yield RevokedEntry(
                     serial=row.serial,
                     revoked_at=row.revoked_at,
@@ -105,13 +106,16 @@ class RevocationRows:
             .order_by(revocations.c.serial)
         )
         with self._database.read() as connection:
-            yield from connection.execution_options(yield_per=_PAGE).scalars(query)
+            yield from connection.scalars(query.execution_options(yield_per=_PAGE))
 
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
-        """Was a certificate for this key ever revoked for keyCompromise?"""
+        """Was a certificate for this key ever revoked for keyCompromise?
+
+        Such a line never ends; saying so lets the index of open lines answer.
+        """
         query = (
             select(revocations.c.id)
-            .join(certificates, _same_serial())
+            .join(certificates, open_line)
             .where(
                 certificates.c.spki_sha256 == spki_sha256,
                 revocations.c.reason == Reason.KEY_COMPROMISE,
@@ -148,13 +152,6 @@ def add_line(
 def _listed(issuer_id: int, expired_since: datetime | None) -> ColumnElement[bool]:
     wanted = and_(revocations.c.issuer_id == issuer_id, revocations.c.ended_at.is_(None))
     return wanted if expired_since is None else wanted & (revocations.c.not_after >= expired_since)
-
-
-def _same_serial() -> ColumnElement[bool]:
-    return and_(
-        revocations.c.issuer_id == certificates.c.issuer_id,
-        revocations.c.serial == certificates.c.serial,
-    )
 
 
 def _certificate(

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from ca.interfaces import CustodyKind, IssuerState, Reason, Role, Serial, State
-from ca.store.types import Counter, Lines, SerialOctets, UtcTime, Word
+from ca.store.types import Counter, Lines, SerialOctets, Shown, UtcTime, Word
 
 metadata = MetaData(
     naming_convention={
@@ -74,7 +74,7 @@ class IssuerColumns(TypedColumns):
     role: Named[Role] = Column(Word(Role))
     slug: Named[str] = Column(Text)
     state: Named[IssuerState] = Column(Word(IssuerState))
-    subject: Named[str] = Column(Text)
+    subject: Named[str] = Column(Shown)
     subject_der: Named[bytes] = Column(LargeBinary)
     parent_id: Named[int | None] = Column(ForeignKey("issuers.id"))
     crl_url: Named[str | None] = Column(Text)
@@ -157,14 +157,14 @@ class CertificateColumns(TypedColumns):
     issued_at: Named[datetime | None] = Column(UtcTime)
     not_before: Named[datetime | None] = Column(UtcTime)
     not_after: Named[datetime | None] = Column(UtcTime)
-    profile: Named[str] = Column(Text)
+    profile: Named[str] = Column(Shown)
     profile_sha256: Named[bytes | None] = Column(ForeignKey("profiles.sha256"))
-    subject: Named[str] = Column(Text)
+    subject: Named[str] = Column(Shown)
     names: Named[tuple[str, ...]] = Column(Lines)
     spki_sha256: Named[bytes | None] = Column(LargeBinary)
     request_sha256: Named[bytes] = Column(LargeBinary)
     replaces: Named[Serial | None] = Column(SerialOctets)
-    note: Named[str] = Column(Text)
+    note: Named[str] = Column(Shown)
     tbs: Named[bytes | None] = Column(LargeBinary)
     der: Named[bytes | None] = Column(LargeBinary)
 

@@ -97,6 +97,21 @@ class Word(TypeDecorator[_Word]):
         return None if value is None else self.words(value)
 
 
+class Shown(TypeDecorator[str]):
+    """Text from elsewhere: what a database cannot hold (NUL, half a surrogate) as its escape.
+
+    A hostile subject, or a search for bytes that are no UTF-8, then fails no statement.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 class Lines(TypeDecorator[tuple[str, ...]]):
     r"""Names, one a line, in ASCII: anything else, and `\`, becomes a Python escape.
 

@@ -70,7 +70,7 @@ def answer_length(header: bytes) -> int:
 
 def not_responding(name: str, seconds: float) -> TpmNotResponding:
     return TpmNotResponding(
-        f"the TPM at {name!r} has not answered for {seconds:g} seconds",
+        f"the TPM at {name!r} has not answered for {round(seconds, 1):g} seconds",
         remedy="try again; if it recurs, restart the machine, or the program behind that TPM",
     )
 

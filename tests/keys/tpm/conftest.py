@@ -52,19 +52,22 @@ def socket_tpm() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait_until_listening(path, process)
+            _wait_until_answering(path, process)
             yield f"swtpm:path={path}", process
         finally:
             process.kill()
             process.wait()
 
 
-def _wait_until_listening(path: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_answering(path: Path, process: subprocess.Popen[bytes]) -> None:
+    get_random = bytes.fromhex("80010000000c0000017b0008")
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up and process.poll() is None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(f"{path}.ctrl")
-            if path.exists():
+            probe.settimeout(5)
+            probe.connect(str(path))
+            probe.sendall(get_random)
+            if len(probe.recv(100)) == 20:
                 return
         time.sleep(0.01)
-    pytest.fail("swtpm did not start listening")
+    pytest.fail("swtpm did not answer")

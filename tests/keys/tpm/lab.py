@@ -64,10 +64,14 @@ def require(program: str, package: str) -> None:
 
 def verify(spki: bytes, signature: bytes, octets: bytes, algorithm: SignatureAlgorithm) -> None:
     """With another implementation. Raises: cryptography's InvalidSignature."""
-    digest = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+    digest: hashes.HashAlgorithm = {
+        "sha256": hashes.SHA256(),
+        "sha384": hashes.SHA384(),
+        "sha512": hashes.SHA512(),
+    }[algorithm.hash]
     key = load_der_public_key(spki)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, octets, ec.ECDSA(digest[algorithm.hash]()))
+        key.verify(signature, octets, ec.ECDSA(digest))
     else:
         assert isinstance(key, rsa.RSAPublicKey)
-        key.verify(signature, octets, padding.PKCS1v15(), digest[algorithm.hash]())
+        key.verify(signature, octets, padding.PKCS1v15(), digest)

@@ -1,0 +1,1 @@
+"""Templates to openssl.cnf text to a strictly parsed, frozen Profile."""

@@ -167,12 +167,10 @@ def ov12(tbs: TbsFacts, context: LintContext) -> str | None:
 
 @RULES.error("WI5", "learn.microsoft.com KB814394 (EAP-TLS); 2026", consumers=[WINDOWS])
 def wi5(tbs: TbsFacts, context: LintContext) -> str | None:
-    """EAP-TLS wants clientAuth of the client, serverAuth and a matching name of the server."""
-    if not _is_leaf(context):
+    """EAP-TLS and IKEv2 want clientAuth of the client and serverAuth of the server."""
+    if not _is_leaf(context) or SERVER_AUTH in _eku(tbs) or CLIENT_AUTH in _eku(tbs):
         return None
-    if _is_server(tbs, context):
-        return None if _dns(tbs) else "a server without a dNSName"
-    return None if CLIENT_AUTH in _eku(tbs) else "neither clientAuth nor serverAuth"
+    return "neither clientAuth nor serverAuth"
 
 
 @RULES.error(
@@ -229,14 +227,14 @@ def ss1(tbs: TbsFacts, context: LintContext) -> str | None:
     return "not 'IKE compliant': neither digitalSignature nor nonRepudiation"
 
 
-@RULES.error(
+@RULES.warning(
     "SS2", "strongswan-docs windowsCertRequirements.adoc, ios.adoc; 2026", consumers=[STRONGSWAN]
 )
 def ss2(tbs: TbsFacts, context: LintContext) -> str | None:
     """A gateway's full host name is in subjectAltName."""
     if not _is_server(tbs, context) or _full_names(tbs):
         return None
-    return "a gateway without its full host name as dNSName"
+    return "a gateway without its full host name as dNSName: peers that ask for it refuse"
 
 
 @RULES.warning("SS3", "strongswan-docs os/androidVpnClient.adoc; 2026", consumers=[STRONGSWAN])
@@ -316,10 +314,10 @@ def wf1_cdp(tbs: TbsFacts, context: LintContext) -> str | None:
 
 @RULES.error("AN3", "developer.android.com wifi-enterprise (11 QPR1); 2026", consumers=[ANDROID])
 def an3(tbs: TbsFacts, context: LintContext) -> str | None:
-    """A Wi-Fi or TLS server has a full dNSName: Android matches its domain suffix."""
-    if not _is_server(tbs, context) or any("." in name.text for name in _dns(tbs)):
+    """A RADIUS server has a full dNSName: Android's Wi-Fi asks for its domain suffix."""
+    if WIFI not in canonical(context.consumers) or not _is_server(tbs, context):
         return None
-    return "no full dNSName for the domain suffix Android asks for"
+    return None if _full_names(tbs) else "no full dNSName for the domain suffix Android asks for"
 
 
 # ---------------------------------------------------------------- Chrome, Python

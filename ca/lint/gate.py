@@ -86,19 +86,30 @@ def lint_tbs(der: bytes, *, context: LintContext) -> LintedTbs:
     Raises: LintRefused with every finding of severity error; CertificateMalformed for octets
             that are not a TBSCertificate; UsageError for an unknown consumer.
     """
-    facts = read_tbs(der, tolerant=True)
-    findings = _ask(TBS_RULES, facts, context, Artefact.TBS)
+    facts, findings = examine_tbs(der, context=context)
     _refuse("certificate", findings)
     return LintedTbs(der, facts, findings, seal=_SEAL)
 
 
 def lint_crl_tbs(der: bytes, *, context: LintContext) -> LintedCrlTbs:
     """The gate in front of the key, for CRLs. Raises: as `lint_tbs`."""
-    facts = read_crl_tbs(der, tolerant=True)
-    looked = crl_rules.survey(facts, context)
-    findings = _ask(CRL_RULES, looked, context, Artefact.CRL_TBS)
+    looked, findings = examine_crl_tbs(der, context=context)
     _refuse("CRL", findings)
-    return LintedCrlTbs(der, facts, findings, entries=looked.count, seal=_SEAL)
+    return LintedCrlTbs(der, looked.crl, findings, entries=looked.count, seal=_SEAL)
+
+
+def examine_tbs(der: bytes, *, context: LintContext) -> tuple[TbsFacts, tuple[Finding, ...]]:
+    """What `lint_tbs` would say, all of it, without refusing. Raises: CertificateMalformed."""
+    facts = read_tbs(der, tolerant=True)
+    return facts, _ask(TBS_RULES, facts, context, Artefact.TBS)
+
+
+def examine_crl_tbs(
+    der: bytes, *, context: LintContext
+) -> tuple[crl_rules.CrlSurvey, tuple[Finding, ...]]:
+    """What `lint_crl_tbs` would say, all of it, without refusing. Raises: CertificateMalformed."""
+    looked = crl_rules.survey(read_crl_tbs(der, tolerant=True), context)
+    return looked, _ask(CRL_RULES, looked, context, Artefact.CRL_TBS)
 
 
 def lint_certificate(der: bytes, *, context: LintContext) -> tuple[Finding, ...]:

@@ -297,15 +297,11 @@ def san_once(tbs: TbsFacts, _context: LintContext) -> str | None:
 
 @RULES.error("rfc5280.4.2.1.10.names-permitted", "RFC 5280 §4.2.1.10, §6.1.3 (b); d.7 rows 3, 7")
 def names_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
-    """Every name lies within the name constraints of every issuer."""
+    """Every name lies within the name constraints of every issuer: DNS, address, e-mail."""
     every = _constraints(context)
     if not every:
         return None
-    outside = [
-        str(name)
-        for name in tbs.san or ()
-        if name.name is not None and not all(_permits(c, name) for c in every)
-    ]
+    outside = [str(name) for name in tbs.san or () if not all(_permits(c, name) for c in every)]
     for value in tbs.subject.values(EMAIL_ADDRESS):
         if not all(_permits_mail(c, value) for c in every):
             outside.append(f"emailAddress={visible(value)}")
@@ -321,9 +317,7 @@ def common_name_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
     if not every or context.role is not LintRole.LEAF or any(_names(tbs, DNS)):
         return None
     for value in tbs.subject.values(COMMON_NAME):
-        if _openssl_takes_for_host(value) and not all(
-            _permits_host(c, value.lower()) for c in every
-        ):
+        if _openssl_takes_for_host(value) and not all(_permits_host(c, value) for c in every):
             return (
                 f"commonName {visible(value)!r} has a dot and there is no dNSName: "
                 "OpenSSL measures it against the issuers' name constraints, and refuses it"
@@ -339,7 +333,10 @@ def _constraints(context: LintContext) -> tuple[NameConstraints, ...]:
 
 
 def _permits(constraints: NameConstraints, name: GeneralNameFacts) -> bool:
-    return name.name is None or constraints.permits(name.name)
+    if name.name is not None:
+        return constraints.permits(name.name)
+    # Illegal names are errors of their own, but for an underscore, which is a warning only.
+    return not (name.tag == DNS and "_" in name.text) or _permits_host(constraints, name.text)
 
 
 def _permits_mail(constraints: NameConstraints, value: str) -> bool:
@@ -350,7 +347,7 @@ def _permits_mail(constraints: NameConstraints, value: str) -> bool:
 
 
 def _permits_host(constraints: NameConstraints, value: str) -> bool:
-    return constraints.permits(DNSName(value))
+    return constraints.permits(DNSName(value.lower()))
 
 
 def _openssl_takes_for_host(value: str) -> bool:

@@ -6,7 +6,7 @@ is, and one function that answers None or what is wrong. Rules look and never me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -74,7 +74,7 @@ class LintContext:
     key_in_tpm: bool = False
     crl_urls: tuple[str, ...] | None = None
     previous: CrlTbsFacts | None = None
-    expired: Collection[int] = ()
+    expired: Container[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,6 +285,12 @@ class TpmStateDamaged(CustodyError):
     code = "custody.tpm-state-damaged"
 
 
+class TpmStateUnwritable(CustodyError):
+    """swtpm cannot write its state: the disk is full or read-only."""
+
+    code = "custody.tpm-state-unwritable"
+
+
 class TpmStateNotPrivate(CustodyError):
     """Others can read or write the software TPM's state."""
 

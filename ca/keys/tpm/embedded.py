@@ -7,6 +7,7 @@ for its end of the pair then closes. Each transaction starts and ends one (about
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -21,15 +22,21 @@ from ca.errors import (
     TpmStateDamaged,
     TpmStateMissing,
     TpmStateNotPrivate,
+    TpmStateUnwritable,
+    TpmUnreachable,
 )
 from ca.keys.tpm.link import (
     HEADER,
     answer_length,
+    command_code,
     connection_lost,
     not_responding,
 )
 
 STATE_FILE = "tpm2-00.permall"
+LOCK_FILE = ".lock"
+LOCK_SECONDS = 2.0
+RC_FAILURE = 0x101
 SEND_SECONDS = 5.0
 EXIT_SECONDS = 5.0
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin"
@@ -55,7 +62,10 @@ class EmbeddedTpm:
                 f"there is no hardware TPM here, and the program {program!r} is not installed",
                 remedy="run `sudo apt install swtpm`, or give the TPM's TCTI",
             )
-        _prepare(state_dir, manufacture=manufacture)
+        try:
+            _prepare(state_dir, manufacture=manufacture)
+        except OSError as error:
+            raise _no_start(error) from error
         self._state_dir = state_dir
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         # An anonymous file: a pipe nobody reads while the child runs could block it.
@@ -86,10 +96,7 @@ class EmbeddedTpm:
         except OSError as error:
             self._socket.close()
             os.close(self._stderr)
-            raise TpmProgramMissing(
-                f"the program {found!r} does not start: {error.strerror}",
-                remedy="run `sudo apt install --reinstall swtpm`",
-            ) from error
+            raise _no_start(error) from error
         finally:
             theirs.close()
 
@@ -109,11 +116,17 @@ class EmbeddedTpm:
         deadline = time.monotonic() + seconds
         try:
             header = self._read(HEADER, deadline)
-            return header + self._read(answer_length(header) - HEADER, deadline)
+            answer = header + self._read(answer_length(header) - HEADER, deadline)
         except TimeoutError as error:
             raise not_responding(self.name, seconds) from error
         except OSError as error:
             raise self._ended() from error
+        if command_code(answer) == RC_FAILURE and "SWTPM_NVRAM_StoreData" in self._said():
+            raise TpmStateUnwritable(
+                f"the software TPM cannot write its state in {str(self._state_dir)!r}",
+                remedy=f"make room on that disk (`df -h {self._state_dir}`) and try again",
+            )
+        return answer
 
     def _read(self, count: int, deadline: float) -> bytes:
         octets = b""
@@ -145,13 +158,10 @@ class EmbeddedTpm:
         """Why the child is gone, from what it said."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(1.0)
-        said = os.pread(self._stderr, 4096, 0).decode("ascii", "replace").strip()
+        said = self._said()
         status = self._child.poll()
         if "Could not lock" in said:
-            return TpmBusy(
-                f"another program uses the software TPM in {str(self._state_dir)!r}",
-                remedy=f"run `fuser {self._state_dir}/.lock` to see which, and stop it",
-            )
+            return _busy(self._state_dir)
         if status is not None and status > 0:
             last = said.splitlines()[-1].removeprefix("swtpm: ") if said else "it did not say why"
             return TpmStateDamaged(
@@ -160,19 +170,57 @@ class EmbeddedTpm:
             )
         return connection_lost(self.name, "swtpm ended" if status is not None else "no swtpm")
 
+    def _said(self) -> str:
+        return os.pread(self._stderr, 4096, 0).decode("ascii", "replace").strip()
+
 
 def _prepare(state_dir: Path, *, manufacture: bool) -> None:
-    """The state directory as it must be, or the reason why not."""
+    """The state directory as it must be and free, or the reason why not."""
     state = state_dir / STATE_FILE
     if not manufacture and not state.exists():
         raise TpmStateMissing(
             f"the software TPM that holds this CA's keys is gone: no {str(state)!r}",
             remedy="restore that directory from the last backup of the CA's home",
         )
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, exist_ok=True)
     found = state_dir.stat()
     if found.st_mode & 0o077:
         raise TpmStateNotPrivate(
             f"others have access to the software TPM's state in {str(state_dir)!r}",
             remedy=f"run `chmod 700 {state_dir}`",
         )
+    _wait_until_free(state_dir)
+
+
+def _wait_until_free(state_dir: Path) -> None:
+    """The swtpm of a process that was killed holds its lock some milliseconds longer.
+
+    A second one gives up at once, so we look first. Raises: TpmBusy.
+    """
+    give_up = time.monotonic() + LOCK_SECONDS
+    lock = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return  # our lock goes with the close
+            if time.monotonic() > give_up:
+                raise _busy(state_dir)
+            time.sleep(0.005)
+    finally:
+        os.close(lock)
+
+
+def _busy(state_dir: Path) -> TpmBusy:
+    return TpmBusy(
+        f"another program uses the software TPM in {str(state_dir)!r}",
+        remedy=f"run `fuser {state_dir / LOCK_FILE}` to see which, and stop it",
+    )
+
+
+def _no_start(error: OSError) -> TpmUnreachable:
+    return TpmUnreachable(
+        f"the software TPM cannot be started: {(error.strerror or '').lower()}"
+        f" ({error.filename!r})",
+        remedy="check that the CA's home is there and yours, and that swtpm is installed",
+    )

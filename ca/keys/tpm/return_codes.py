@@ -231,6 +231,12 @@ def _meaning(rc: ReturnCode, command: int) -> _Meaning | None:
             "the TPM's owner hierarchy is switched off",
             "switch the TPM's storage hierarchy on in the firmware settings",
         )
+    if command == CC_CREATE_PRIMARY and rc.about:
+        return _Meaning(
+            TpmStorageKeyUnusable,
+            "this TPM cannot make a storage key on the curve P-256",
+            "use another TPM, or a software TPM with `--tpm embedded`",
+        )
     if command == CC_LOAD and rc.error == RC_INTEGRITY:
         return _Meaning(
             KeyRefused,

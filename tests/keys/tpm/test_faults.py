@@ -303,6 +303,20 @@ def test_the_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
         _wait_for(lambda: not is_running(child))
 
 
+def test_a_killed_process_does_not_stop_the_next_one(lab: Lab) -> None:
+    lab.pin()
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(lab.tpm_dir)],
+            cwd=Path(__file__).parents[3],
+            stdout=subprocess.PIPE,
+        ) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline()
+            holder.kill()
+            lab.custody().describe()
+
+
 def test_the_tpm_library_says_nothing_on_its_own(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TSS2_LOG"}
     ended = subprocess.run(

@@ -24,9 +24,11 @@ from ca.errors import (
     TpmStateDamaged,
     TpmStateMissing,
     TpmStateNotPrivate,
+    TpmStateUnwritable,
     TpmStorageKeyUnusable,
     TpmSwapped,
     TpmTampered,
+    TpmUnreachable,
 )
 from ca.interfaces import SealedKey, Secret
 from ca.keys.tpm.custody import TpmCustody
@@ -152,7 +154,7 @@ def test_the_state_is_private_from_the_start(lab: Lab) -> None:
 
 
 def test_a_state_directory_with_a_comma_in_its_name_works(lab: Lab, tmp_path: Path) -> None:
-    lab.tpm_dir = tmp_path / "a,mode=0777 b" / "tpm"
+    lab.tpm_dir = tmp_path / "a,mode=0777 b"
     lab.pin()
     assert (lab.tpm_dir / STATE_FILE).exists()
 
@@ -167,6 +169,22 @@ def test_a_second_swtpm_on_the_same_state_is_told_apart_from_damage(lab: Lab) ->
             lab.custody().describe()
     finally:
         holder.close(orderly=False)
+
+
+def test_a_full_disk_is_told_and_spoils_nothing(lab: Lab) -> None:
+    key = lab.pin().create(EC_P256, pin=PIN)
+    in_the_way = lab.tpm_dir / "TMP2-00.permall"  # swtpm writes its new state there first
+    in_the_way.mkdir()
+    with pytest.raises(TpmStateUnwritable, match="cannot write its state"):
+        sign(lab.custody(), key)
+    in_the_way.rmdir()
+    assert sign(lab.custody(), key)
+
+
+def test_a_home_that_is_not_there_is_told(lab: Lab, tmp_path: Path) -> None:
+    lab.tpm_dir = tmp_path / "no-home" / "tpm"
+    with pytest.raises(TpmUnreachable, match="no such file or directory"):
+        lab.custody().describe()
 
 
 def test_a_missing_swtpm_names_the_package(tmp_path: Path) -> None:

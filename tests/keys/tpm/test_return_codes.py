@@ -43,6 +43,7 @@ CREATE_PRIMARY, EVICT_CONTROL, READ_PUBLIC = 0x131, 0x120, 0x173
         (0x9A2, CREATE_PRIMARY, TpmOwnerAuthNeeded),
         (0x9A2, EVICT_CONTROL, TpmOwnerAuthNeeded),
         (0x185, CREATE_PRIMARY, TpmStorageKeyUnusable),
+        (0x2C4, CREATE_PRIMARY, TpmStorageKeyUnusable),
         (0x1DF, LOAD, KeyRefused),
         (0x1C4, TEST_PARMS, KeyKindUnsupported),
         (0x2C4, CREATE, KeyKindUnsupported),

@@ -228,7 +228,7 @@ class IssuerDraft:
     slug:       "root", "intermediate-1": file names and URLs are made of it.
     subject:    RFC 4514 text; subject_der: its DER Name.
     parent_id:  the issuer that signs it; None for a self-signed root or a foreign parent.
-    crl_url:    CDP of what it will issue and IDP of its CRLs; None: neither (all or nothing).
+    crl_url:    CDP of what it will issue; None: none.
     issuer_url: caIssuers AIA of what it will issue; None: none.
     """
 
@@ -370,6 +370,21 @@ class CrlRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrlTrace:
+    """What stays of every CRL number. None: reserved, and no CRL came of it.
+
+    sha256: of the CRL's DER, which is kept of the newest only.
+    """
+
+    number: int
+    reserved_at: datetime
+    this_update: datetime | None
+    next_update: datetime | None
+    entries: int | None
+    sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """An intent or a ceremony that a crash had left open, and what became of it."""
 
@@ -435,9 +450,7 @@ class CertificateStore(Protocol):
     def set_issuer_state(self, issuer_id: int, state: IssuerState) -> None: ...
 
     # -- the life of a serial
-    def reserve(
-        self, issuer_id: int, serial: Serial, *, subject: str, at: datetime
-    ) -> None:
+    def reserve(self, issuer_id: int, serial: Serial, *, subject: str, at: datetime) -> None:
         """Raises SerialReserved."""
         ...
 
@@ -477,6 +490,14 @@ class CertificateStore(Protocol):
     # -- looking
     def by_serial(self, serial: Serial) -> tuple[CertificateRecord, ...]: ...
     def by_spki(self, spki_sha256: bytes) -> tuple[CertificateRecord, ...]: ...
+    def by_serial_prefix(self, digits: str, *, limit: int) -> tuple[CertificateRecord, ...]:
+        """Serials whose forty hex digits begin so; at most `limit`, lowest first."""
+        ...
+
+    def replacements(self, serial: Serial) -> tuple[CertificateRecord, ...]:
+        """The certificates that say they renew this one, oldest first."""
+        ...
+
     def certificates(self, query: CertificateQuery) -> Iterator[CertificateRecord]:
         """Streams in pages; flat memory at any size."""
         ...
@@ -502,22 +523,22 @@ class CertificateStore(Protocol):
         """Take a certificateHold back. Raises RevocationRefused when it is not on hold."""
         ...
 
-    def revoked(
-        self, issuer_id: int, *, expired_since: datetime | None
-    ) -> Iterator[RevokedEntry]:
+    def revoked(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[RevokedEntry]:
         """Lines for the next CRL, by serial; those whose certificate ended before
         `expired_since` (thisUpdate of the last CRL) have been on one past their expiry."""
         ...
 
-    def revoked_entries(
-        self, issuer_id: int, *, expired_since: datetime | None
-    ) -> Iterator[bytes]:
+    def revoked_entries(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[bytes]:
         """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner."""
         ...
 
     # -- CRLs
     def last_crl(self, issuer_id: int) -> CrlRecord | None:
         """The newest completed one."""
+        ...
+
+    def crl_history(self, issuer_id: int) -> Iterator[CrlTrace]:
+        """Every number ever reserved, lowest first."""
         ...
 
     def reserve_crl_number(self, issuer_id: int, *, at: datetime) -> int:

@@ -38,21 +38,18 @@ def _is_harmless(character: str) -> bool:
 def visible(text: str) -> str:
     """Text from outside, made harmless for a terminal, a log line or a table cell.
 
-    Controls (C0, C1), bidi and zero-width characters, line separators and the backslash that
-    would fake an escape become `\\xNN` / `\\u{NNNN}`; everything printable stays.
+    Controls (C0, C1), bidi and zero-width characters and line separators become `\\xNN` or
+    `\\u{NNNN}`; everything printable stays, so doing it twice changes nothing more.
     """
-    if text.isascii() and text.isprintable() and "\\" not in text:
+    if text.isascii() and text.isprintable():
         return text
-    out: list[str] = []
-    for character in text:
-        if character == "\\":
-            out.append("\\\\")
-        elif _is_harmless(character):
-            out.append(character)
-        else:
-            code = ord(character)
-            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}")
-    return "".join(out)
+    return "".join(
+        character if _is_harmless(character) else _escape(ord(character)) for character in text
+    )
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:04x}}}"
 
 
 # ---------------------------------------------------------------- distinguished names
@@ -135,9 +132,7 @@ class Attribute:
         kind = attribute_type(self.oid)
         shown = visible(self.value)
         if not self.value.strip():
-            raise IllegalName(
-                f"{kind.name} is empty", remedy="leave it out or fill it in"
-            )
+            raise IllegalName(f"{kind.name} is empty", remedy="leave it out or fill it in")
         if len(self.value) > kind.upper_bound:
             raise IllegalName(
                 f"{kind.name} has {len(self.value)} characters; "
@@ -185,11 +180,7 @@ class DistinguishedName:
     @classmethod
     def of(cls, *pairs: tuple[str, str]) -> DistinguishedName:
         """`of(("O", "Home"), ("CN", "nas"))`: single-valued RDNs in that order."""
-        return cls(
-            tuple(
-                (Attribute(attribute_type(name).oid, value),) for name, value in pairs
-            )
-        )
+        return cls(tuple((Attribute(attribute_type(name).oid, value),) for name, value in pairs))
 
     @classmethod
     def parse(cls, text: str) -> DistinguishedName:
@@ -278,9 +269,7 @@ def _unescape(value: str) -> str:
 # ---------------------------------------------------------------- general names
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
-_MAIL_LOCAL = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z"
-)
+_MAIL_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 
 
 def dns_labels(text: str) -> tuple[str, ...]:
@@ -432,9 +421,7 @@ class URIName:
         if fine:
             try:
                 parts = urlsplit(uri)
-                fine = bool(parts.netloc or parts.path) and not set(uri) & set(
-                    '<>"{}|\\^`'
-                )
+                fine = bool(parts.netloc or parts.path) and not set(uri) & set('<>"{}|\\^`')
             except ValueError:
                 fine = False
         if not fine or len(uri) > 2048:
@@ -459,13 +446,7 @@ class UPNName:
         """Raises: IllegalName."""
         upn = text.strip(" ")
         user, at, domain = upn.rpartition("@")
-        if (
-            not at
-            or not user
-            or not domain
-            or len(upn) > 255
-            or not all(map(_is_harmless, upn))
-        ):
+        if not at or not user or not domain or len(upn) > 255 or not all(map(_is_harmless, upn)):
             raise IllegalName(
                 f"{visible(text)!r} is not a user principal name",
                 remedy="write it like UPN:me@home.arpa",
@@ -564,15 +545,11 @@ class NameConstraints:
     excluded_email: tuple[str, ...] = ()
 
     @classmethod
-    def parse(
-        cls, *, dns: Iterable[str] = (), ip: Iterable[str] = ()
-    ) -> NameConstraints:
+    def parse(cls, *, dns: Iterable[str] = (), ip: Iterable[str] = ()) -> NameConstraints:
         """From `--permit-dns home.arpa --permit-ip 192.168.0.0/16`. Raises: IllegalName."""
         return cls(
             permitted_dns=tuple(
-                dict.fromkeys(
-                    ".".join(dns_labels(tree.strip().lstrip("."))) for tree in dns
-                )
+                dict.fromkeys(".".join(dns_labels(tree.strip().lstrip("."))) for tree in dns)
             ),
             permitted_ip=tuple(dict.fromkeys(_network(text) for text in ip)),
         )
@@ -602,17 +579,13 @@ class NameConstraints:
                 return True
 
 
-def _inside_trees(
-    host: DNSName, permitted: tuple[str, ...], excluded: tuple[str, ...]
-) -> bool:
+def _inside_trees(host: DNSName, permitted: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
     if any(host.is_within(tree) for tree in excluded):
         return False
     return not permitted or any(host.is_within(tree) for tree in permitted)
 
 
-def _inside_mail(
-    name: EmailName, permitted: tuple[str, ...], excluded: tuple[str, ...]
-) -> bool:
+def _inside_mail(name: EmailName, permitted: tuple[str, ...], excluded: tuple[str, ...]) -> bool:
     def matches(constraint: str) -> bool:
         if "@" in constraint:  # one mailbox
             return name.value.lower() == constraint.lower()

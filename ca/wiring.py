@@ -121,6 +121,7 @@ def open_facility(
             entropy=os.urandom,
             profiles=open_library(home),
             names=NamePolicy.from_settings(settings),
+            settings=settings,
             pin=opening.pin,
             on_wait=opening.on_wait,
         )

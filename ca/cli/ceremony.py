@@ -99,13 +99,18 @@ def init_root(
         from ca.services.ceremony import init_root as make_root
 
         plan = _plan(
-            name or "homeca", key, days, secret, constraints=constraints, base_url=base_url
+            name or "homeca",
+            key,
+            days,
+            secret,
+            constraints=constraints,
+            base_url=base_url or found.settings.base_url,
         )
         _announce(plan.kind)
         issuer = make_root(plan, found)
         _show(issuer, found, as_json=as_json, constraints=constraints)
         if not as_json:
-            _next_after_root(base_url, constraints, found)
+            _next_after_root(plan, issuer)
 
 
 def init_intermediate(
@@ -160,7 +165,13 @@ def init_intermediate(
     secret = new_pin(pin_file) if pin else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
     with facility(home, tpm=tpm, pin_file=pin_file, create=fresh) as found:
-        plan = _plan(name or _family(found), key, days, secret, base_url=base_url)
+        plan = _plan(
+            name or _family(found),
+            key,
+            days,
+            secret,
+            base_url=base_url or found.settings.base_url or _same_base(found),
+        )
         if csr_out is not None:
             _announce(plan.kind)
             issuer, request = ceremony.request_intermediate(plan, found)
@@ -228,6 +239,14 @@ def _family(found: Facility) -> str:
             organisations = decode_name(issuer.subject_der).values("O")
             return organisations[0] if organisations else "homeca"
     return "homeca"
+
+
+def _same_base(found: Facility) -> str | None:
+    """The base URL the root was given: one server publishes for all issuers."""
+    for issuer in found.store.issuers():
+        if issuer.role is Role.ROOT and issuer.crl_url is not None:
+            return issuer.crl_url.rpartition("/")[0]
+    return None
 
 
 def _announce(kind: KeyKind) -> None:
@@ -334,13 +353,13 @@ def _place(custody: Custody | None) -> str:
     return f"{custody.kind.value.replace('-', ' ').replace('tpm', 'TPM')} ({visible(name)})"
 
 
-def _next_after_root(base_url: str | None, constraints: NameConstraints, found: Facility) -> None:
-    if constraints.is_empty:
+def _next_after_root(plan: Plan, issuer: IssuerRecord) -> None:
+    if plan.constraints.is_empty:
         say(
             "note: this root may certify any name in the world; --permit-dns and --permit-ip at "
             "init-root would have constrained it"
         )
-    if base_url is None:
+    if issuer.crl_url is None:
         say(
             "note: without --base-url, certificates carry no address for CRLs; give the CRL to "
             "your servers as a file"

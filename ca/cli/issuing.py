@@ -432,7 +432,10 @@ def _describe(prepared: Prepared, *, brief: bool) -> None:
     if brief:
         say(f"{visible(source)}: {visible(str(grant.subject)) or '(no subject)'}")
     else:
-        usage = sorted(prepared.profile.key_usage) + list(prepared.profile.eku)
+        from ca.cli.describing import EXTENDED_KEY_USAGES
+
+        purposes = [EXTENDED_KEY_USAGES.get(oid, oid) for oid in prepared.profile.eku]
+        usage = [*sorted(prepared.profile.key_usage), *purposes]
         say(f"{visible(source)}, by {prepared.authority.issuer.slug} as {prepared.profile.name}:")
         say(
             fields(

@@ -76,7 +76,7 @@ def revoke(
             service.release(record, found)
         else:
             service.revoke(record, wanted, found, invalidity=invalidity)
-        cuts = list(service.cut_crls(found, days=CRL_DAYS)) if cut else []
+        cuts = list(service.cut_crls(found, days=_lifetimes(found, None))) if cut else []
         _report(record, wanted, found, cuts, as_json=as_json, invalidity=invalidity)
 
 
@@ -162,14 +162,13 @@ def crl(
     """
     from ca.services.revocation import cut_crls
 
-    lifetimes = CRL_DAYS if days is None else dict.fromkeys(Role, days)
     if out is not None and not out.is_dir():
         raise UsageError(
             f"{visible(str(out))!r} is not a directory", remedy="make it first, or leave out --out"
         )
     with facility(home, tpm=tpm, pin_file=pin_file) as found:
         cuts = []
-        for one in cut_crls(found, days=lifetimes, directory=out):
+        for one in cut_crls(found, days=_lifetimes(found, days), directory=out):
             cuts.append(one)
             if not as_json:
                 _show(one)
@@ -177,6 +176,13 @@ def crl(
             document(crls=[_crl_fields(one) for one in cuts])
         if not cuts:
             warn("no issuer's key is in this home, so there was no CRL to cut")
+
+
+def _lifetimes(found: Facility, days: int | None) -> dict[Role, int]:
+    """--days for all, else the setting for intermediates, else the defaults."""
+    if days is not None:
+        return dict.fromkeys(Role, days)
+    return CRL_DAYS | {Role.INTERMEDIATE: found.settings.crl_days or CRL_DAYS[Role.INTERMEDIATE]}
 
 
 def _show(one: Cut) -> None:

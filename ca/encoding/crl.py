@@ -13,9 +13,10 @@ from asn1crypto import core, crl, x509
 
 from ca.algorithms import SignatureAlgorithm
 from ca.encoding.certificate import asn1_time, signature_identifier
-from ca.encoding.der import tlv
+from ca.encoding.tlv import tlv
 from ca.interfaces import REASON_CODES, Reason
 
+_ENUMERATED = 0x0A
 _SEQUENCE = 0x30
 _EXPLICIT_0 = 0xA0
 
@@ -30,8 +31,8 @@ def crl_entry(
     """
     extensions: list[dict[str, object]] = []
     if reason is not Reason.UNSPECIFIED:
-        code = core.Enumerated(REASON_CODES[reason])
-        extensions.append(_extension("2.5.29.21", code.dump()))
+        code = tlv(_ENUMERATED, bytes([REASON_CODES[reason]]))
+        extensions.append(_extension("2.5.29.21", code))
     if invalidity is not None:
         extensions.append(_extension("2.5.29.24", core.GeneralizedTime(invalidity).dump()))
     entry: dict[str, object] = {
@@ -43,12 +44,8 @@ def crl_entry(
     return bytes(crl.RevokedCertificate(entry).dump())
 
 
-def _extension(oid: str, value: bytes, *, critical: bool = False) -> dict[str, object]:
-    return {
-        "extn_id": oid,
-        "critical": critical,
-        "extn_value": core.ParsableOctetString(value),
-    }
+def _extension(oid: str, value: bytes) -> dict[str, object]:
+    return {"extn_id": oid, "critical": False, "extn_value": core.ParsableOctetString(value)}
 
 
 def build_crl_tbs(
@@ -60,15 +57,15 @@ def build_crl_tbs(
     this_update: datetime,
     next_update: datetime,
     entries: Iterable[bytes],
-    distribution_point: str | None,
 ) -> bytes:
-    """DER TBSCertList, version 2 (RFC 5280 §5.1.2, §5.2).
+    """DER TBSCertList, version 2, complete for everything its issuer signed (RFC 5280 §5.1.2).
 
-    entries:            from `crl_entry`, in the order they are to stand; none: the field is
-                        absent, not empty (§5.1.2.6).
-    distribution_point: the CDP of the certificates this CRL covers, repeated as a critical
-                        issuingDistributionPoint (§5.2.5); None: no IDP. It is all or nothing:
-                        with an IDP, OpenSSL refuses every certificate without that CDP.
+    There is never an issuingDistributionPoint: with one, OpenSSL refuses every good certificate
+    that lacks the very same CDP, the root's own included ("different CRL scope"). Without one
+    the list covers certificates with and without a CDP, on Windows too (AD CS writes none).
+
+    entries: from `crl_entry`, in the order they are to stand; none: the field is absent, not
+             empty (§5.1.2.6).
     """
     listed = b"".join(entries)
     parts = [
@@ -80,25 +77,13 @@ def build_crl_tbs(
     ]
     if listed:
         parts.append(tlv(_SEQUENCE, listed))
-    extensions = [
-        _extension("2.5.29.35", x509.AuthorityKeyIdentifier({"key_identifier": issuer_ski}).dump()),
-        _extension("2.5.29.20", core.Integer(number).dump()),
-    ]
-    if distribution_point is not None:
-        extensions.append(
-            _extension("2.5.29.28", issuing_distribution_point(distribution_point), critical=True)
-        )
-    octets = crl.TBSCertListExtensions(extensions).dump()
-    parts.append(tlv(_EXPLICIT_0, octets))
+    extensions = crl.TBSCertListExtensions(
+        [
+            _extension(
+                "2.5.29.35", x509.AuthorityKeyIdentifier({"key_identifier": issuer_ski}).dump()
+            ),
+            _extension("2.5.29.20", core.Integer(number).dump()),
+        ]
+    )
+    parts.append(tlv(_EXPLICIT_0, extensions.dump()))
     return tlv(_SEQUENCE, b"".join(parts))
-
-
-def issuing_distribution_point(uri: str) -> bytes:
-    """DER IssuingDistributionPoint with one fullName URI, everything else at its default.
-
-    Written tag by tag: asn1crypto would normalise the URI, and Windows compares it octet for
-    octet with the CDP of the certificate.
-    """
-    general_name = tlv(0x86, uri.encode("ascii"))
-    full_name = tlv(0xA0, general_name)
-    return tlv(_SEQUENCE, tlv(0xA0, full_name))

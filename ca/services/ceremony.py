@@ -39,8 +39,8 @@ from ca.interfaces import (
     State,
     Validity,
 )
+from ca.lint.gate import lint_tbs
 from ca.lint.rule import LintContext, LintRole
-from ca.lint.tbs import lint_tbs
 from ca.names import DistinguishedName, NameConstraints
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile

@@ -33,6 +33,7 @@ from ca.interfaces import (
 from ca.names import NameConstraints
 from ca.policy import IssuerFacts, NamePolicy
 from ca.profiles.library import Library
+from ca.settings import Settings
 
 #: Clocks of small machines jump: without a battery they start in 1970 or at the last shutdown.
 CLOCK_MAY_LAG = timedelta(minutes=5)
@@ -49,7 +50,7 @@ class Facility:
     custody: gives the TPM; called only when a key is needed, for its library loads slowly.
     pin:     asks for the PIN of the key file named; called only for keys that have one.
     on_wait: told once, in a sentence, when a lock or the TPM is busy.
-    names:   which names this CA may certify at all.
+    names:   which names this CA may certify at all; settings: homeca.toml, or its defaults.
     """
 
     home: Home
@@ -59,6 +60,7 @@ class Facility:
     entropy: Entropy
     profiles: Library
     names: NamePolicy
+    settings: Settings
     pin: Callable[[str], Secret]
     on_wait: Callable[[str], None]
 

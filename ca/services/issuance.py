@@ -16,7 +16,8 @@ from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request
 from ca.errors import CustodyError, HomecaError, SerialReserved, SignatureInvalid
 from ca.interfaces import Intent, Serial, Signer, State
-from ca.lint import LintContext, LintedTbs, lint_tbs
+from ca.lint.gate import LintedTbs, lint_tbs
+from ca.lint.rule import LintContext
 from ca.names import kind_of
 from ca.policy import Grant, Wishes, decide
 from ca.profiles.parse import parse_profile

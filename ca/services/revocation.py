@@ -29,8 +29,8 @@ from ca.interfaces import (
     Role,
     Serial,
 )
+from ca.lint.gate import lint_crl_tbs
 from ca.lint.rule import LintContext
-from ca.lint.tbs import lint_crl_tbs
 from ca.services.facility import (
     CLOCK_MAY_LAG,
     PATIENCE,
@@ -149,7 +149,6 @@ def _cut(authority: Authority, days: int, facility: Facility) -> CrlRecord:
         this_update=this_update,
         next_update=next_update,
         entries=entries,
-        distribution_point=issuer.crl_url,
     )
     previous = read_crl(last.der).tbs if last is not None else None
     linted = lint_crl_tbs(

@@ -12,7 +12,7 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.spki import verify
 from ca.errors import CustodyError, HomecaError, SignatureInvalid, SignatureUncertain
 from ca.interfaces import Intent, IssuerRecord, Reason, Serial, Signer, State
-from ca.lint import LintedTbs
+from ca.lint.gate import LintedTbs
 from ca.services.facility import Facility
 
 

@@ -141,7 +141,7 @@ class PublicArea:
             unique: tuple[bytes, ...] = (r.sized(),)
         else:
             curve = r.number(2)
-            _scheme(r)  # kdf: never used by any TPM, but present on the wire
+            _scheme(r)  # kdf: reserved, NULL on every TPM
             unique = (r.sized(), r.sized())
         r.end()
         return cls(

@@ -113,7 +113,7 @@ def key_template(kind: KeyKind) -> TPM2B_PUBLIC:
 
 
 def identity(tpm: Transaction) -> Identity:
-    """Two properties pages are never needed: these all lie on the first."""
+    """Asked of the TPM itself, in one command."""
     return _identity(_listed(tpm, TPM2_CAP.TPM_PROPERTIES, PT_FAMILY))
 
 

@@ -64,6 +64,10 @@ RC_BAD_AUTH = 0x0A2
 # BAD_VALUE, BAD_SIZE, MALFORMED_RESPONSE, INSUFFICIENT_RESPONSE, RSP_AUTH_FAILED
 _UNREADABLE = frozenset({0x06, 0x0B, 0x10, 0x11, 0x13, 0x1B})
 
+# TPM_RC_HASH, MODE, SYMMETRIC: this TPM has no AES-128-CFB or SHA-256 for sessions
+_NO_SESSION_CIPHER = frozenset({0x083, 0x089, 0x096})
+
+_KEY_COMMANDS = frozenset({CC_TEST_PARMS, CC_CREATE, CC_LOAD})
 _OWNER_COMMANDS = frozenset({CC_CREATE_PRIMARY, CC_EVICT_CONTROL})
 
 SWAPPED_REMEDY = (
@@ -98,7 +102,7 @@ class ReturnCode:
 
     @property
     def about(self) -> str:
-        """ "parameter 1", "session 1", "handle 2" of a format-one code; "" when nothing."""
+        """Which part of the command: "parameter 1", "session 1", "handle 2"; "" when none."""
         low = self.number & 0xFFFF
         if not low & 0x80:
             return ""
@@ -243,11 +247,11 @@ def _meaning(rc: ReturnCode, command: int) -> _Meaning | None:
             "the key file was made in another TPM, or before this one was cleared",
             "restore the key file that belongs to this TPM, or the TPM's state",
         )
-    if command in (CC_START_AUTH_SESSION, CC_LOAD, CC_CREATE, CC_READ_PUBLIC) and rc.about:
-        if command == CC_START_AUTH_SESSION or rc.error == RC_HANDLE:
-            return _SWAPPED
-        return _UNSUPPORTED
-    return _UNSUPPORTED if command == CC_TEST_PARMS and rc.about else None
+    if command == CC_START_AUTH_SESSION and rc.about:  # it cannot decrypt our salt
+        return None if rc.error in _NO_SESSION_CIPHER else _SWAPPED
+    if command in (CC_LOAD, CC_CREATE, CC_READ_PUBLIC) and rc.error == RC_HANDLE:
+        return _SWAPPED
+    return _UNSUPPORTED if command in _KEY_COMMANDS and rc.about else None
 
 
 def _authorization(rc: ReturnCode, command: int) -> _Meaning:

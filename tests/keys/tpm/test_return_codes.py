@@ -40,6 +40,7 @@ CREATE_PRIMARY, EVICT_CONTROL, READ_PUBLIC = 0x131, 0x120, 0x173
         (0x18B, LOAD, TpmSwapped),
         (0x1C4, START, TpmSwapped),
         (0x2D5, START, TpmSwapped),
+        (0x4D6, START, TpmRefused),
         (0x9A2, CREATE_PRIMARY, TpmOwnerAuthNeeded),
         (0x9A2, EVICT_CONTROL, TpmOwnerAuthNeeded),
         (0x185, CREATE_PRIMARY, TpmStorageKeyUnusable),

@@ -334,12 +334,12 @@ def _run(
     now = found.check_clock(force=force)
     issuance = Issuance(found)
     prepared: list[Prepared] = []
+    alone = len(orders) + len(failures) <= 1
     for order in orders:
         try:
             prepared.append(issuance.prepare(order, authority, now=now))
         except HomecaError as error:
             failures.append(Failure(order.source, error))
-    alone = len(orders) + len(failures) <= 1
     if not as_json:
         for one in prepared:
             _describe(one, brief=not alone)
@@ -458,9 +458,11 @@ def _describe(prepared: Prepared, *, brief: bool) -> None:
         _list("the request says of itself (not certified)", _hints(prepared))
     for text in (*prepared.order.request.notes, *grant.warnings):
         warn(visible(text))
-    for finding in prepared.tbs.findings:
-        if finding.severity == "warning":
-            warn(f"{visible(finding.text)} [{finding.rule}]")
+    found = [finding for finding in prepared.tbs.findings if finding.severity == "warning"]
+    if brief and found:
+        say(f"  {len(found)} lint warnings: see `homeca lint` with the certificate")
+    elif found:
+        _list("lint warns", (f"{visible(one.text)} [{one.rule}]" for one in found))
 
 
 def _list(heading: str, lines: Iterable[str]) -> None:

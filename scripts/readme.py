@@ -7,14 +7,10 @@ scripts/readme.py --check   exit 1, with the difference, when README.md is not w
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-# Before typer is imported: the same text on every terminal, and off one.
-os.environ.update(COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1", TERM="dumb")
 
 import typer
 from typer.testing import CliRunner
@@ -39,17 +35,21 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 def help_text(path: tuple[str, ...]) -> str:
-    result = CliRunner().invoke(app, [*path, "--help"], prog_name="homeca")
+    """What `homeca PATH --help` prints on a terminal of 100 columns."""
+    arguments = [*path, "--help"]
+    result = CliRunner().invoke(app, arguments, prog_name="homeca", terminal_width=100)
     if result.exit_code != 0:
         raise SystemExit(f"error: `homeca {' '.join(path)} --help` fails: {result.output}")
     return "\n".join(line.rstrip() for line in result.output.strip().splitlines())
 
 
 def reference() -> str:
+    """A fold for each command: its name to see, its help to open."""
     parts = []
     for path in commands():
-        title = " ".join(("homeca", *path))
-        parts.append(f"\n### `{title}`\n\n```\n{help_text(path)}\n```\n")
+        name = " ".join(("homeca", *path))
+        fold = f"<details><summary><code>{name}</code></summary>"
+        parts.append(f"\n{fold}\n\n```\n{help_text(path)}\n```\n\n</details>\n")
     return "".join(parts) + "\n"
 
 

@@ -29,13 +29,23 @@ def demo(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedPro
     )
 
 
+def promised(checkout: Path) -> list[str]:
+    """What the README says that `make demo` prints."""
+    _, after = (checkout / "README.md").read_text().split("it prints:\n\n")
+    shown, _ = after.split("\n\nand\n")
+    lines = [line.removeprefix("    ") for line in shown.splitlines() if line]
+    assert len(lines) > 10
+    return lines
+
+
 def test_the_demo_ends_with_openssl_refusing_the_revoked_certificate(
     checkout: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     result = demo(checkout, environment)
     assert result.returncode == 0, result.stderr
-    assert "nas.pem: OK" in result.stdout
+    assert "nas.crt: OK" in result.stdout
     assert "certificate revoked" in result.stdout
+    assert set(promised(checkout)) <= set(result.stdout.splitlines())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,6 +18,7 @@ from ca.errors import (
     LintRefused,
     Refused,
     StoreError,
+    UsageError,
     VerificationFailed,
 )
 
@@ -94,10 +95,9 @@ def _run() -> int:
             raise
         show_error(error, as_json="--json" in sys.argv)
         return exit_status(error)
-    except KeyboardInterrupt:
-        say("homeca: cancelled")
-        return 130
-    except typer.Abort:
+    except typer.TyperException as error:
+        return _misused(error)
+    except (KeyboardInterrupt, typer.Abort):
         say("homeca: cancelled")
         return 130
     except BrokenPipeError:
@@ -105,6 +105,19 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Wrong command, option or argument: typer's own words in our form."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "homeca"
+    text = error.format_message().rstrip(".")
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        say(text)
+        return 2
+    wrong = UsageError(text[:1].lower() + text[1:], remedy=f"run `{command} --help`")
+    show_error(wrong, as_json="--json" in sys.argv)
+    return exit_status(wrong)
 
 
 def _leave(status: int) -> NoReturn:

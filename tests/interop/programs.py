@@ -1,0 +1,52 @@
+"""Other people's programs: found or named with their package, run with a bound."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+#: Program -> Debian package that brings it.
+PACKAGES = {
+    "certtool": "gnutls-bin",
+    "certutil": "libnss3-tools",
+    "crlutil": "libnss3-tools",
+    "faketime": "faketime",
+    "openssl": "openssl",
+    "openvpn": "openvpn",
+    "swtpm": "swtpm",
+}
+
+
+def require(program: str) -> str:
+    """The program's path; the test fails with the name of its Debian package when it is missing."""
+    # openvpn lies in /usr/sbin, which a user's PATH may lack
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        pytest.fail(f"{program} is missing: run `sudo apt install {PACKAGES[program]}`")
+    return found
+
+
+def run(
+    *argv: str | Path, cwd: Path | None = None, timeout: float = 30
+) -> subprocess.CompletedProcess[str]:
+    """Run to its end, both streams captured as text; its exit status is the caller's to judge."""
+    program, *arguments = map(str, argv)
+    return subprocess.run(
+        [require(program), *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+def must(*argv: str | Path, cwd: Path | None = None, timeout: float = 30) -> str:
+    """Standard output of a program that has to succeed: a test's arrangement, not its claim."""
+    done = run(*argv, cwd=cwd, timeout=timeout)
+    assert done.returncode == 0, f"{' '.join(map(str, argv))}\n{done.stdout}{done.stderr}"
+    return done.stdout

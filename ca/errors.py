@@ -90,6 +90,12 @@ class InstallationIncomplete(ConfigurationError):
     code = "configuration.installation"
 
 
+class ExtraMissing(ConfigurationError):
+    """An optional part of homeca that is not installed here (`pip install 'homeca[lint]'`)."""
+
+    code = "configuration.extra-missing"
+
+
 class OutputFailed(HomecaError):
     """The file system refused to hold a result."""
 

@@ -347,9 +347,12 @@ class DNSName:
         return self.value.startswith("*.")
 
     def is_within(self, tree: str) -> bool:
-        """Is it `tree` or below it, label by label? "notexample.lan" is not in "example.lan"."""
+        """Is it `tree` or below it, label by label? "notexample.lan" is not in "example.lan".
+
+        The empty tree holds every name: zero or more labels added (RFC 5280 §4.2.1.10).
+        """
         base = tree.lower().lstrip(".")
-        return self.value == base or self.value.endswith("." + base)
+        return not base or self.value == base or self.value.endswith("." + base)
 
     def __str__(self) -> str:
         return f"DNS:{self.value}"

@@ -228,7 +228,8 @@ class Subtree:
 class NameConstraintsFacts:
     """RFC 5280 §4.2.1.10 as written.
 
-    constraints: the DNS, IP and e-mail part as a value; None when a base of those is malformed.
+    constraints: the DNS, IP and e-mail part as a value; None when a network is malformed, which
+                 only a tolerant reading returns.
     """
 
     permitted: tuple[Subtree, ...]

@@ -114,7 +114,10 @@ def name_constraints(at: Reader, faults: Faults) -> NameConstraintsFacts:
     permitted = _subtrees(inside.enter(0xA0), faults) if inside.tag == 0xA0 else ()
     excluded = _subtrees(inside.enter(0xA1), faults) if inside.tag == 0xA1 else ()
     inside.done()
-    return NameConstraintsFacts(permitted, excluded, _constraints(permitted, excluded))
+    constraints = _constraints(permitted, excluded)
+    if constraints is None and faults is None:
+        inside.refuse("a network has no mask, or one with gaps")
+    return NameConstraintsFacts(permitted, excluded, constraints)
 
 
 def _subtrees(at: Reader, faults: Faults) -> tuple[Subtree, ...]:

@@ -173,7 +173,7 @@ def wi5(tbs: TbsFacts, context: LintContext) -> str | None:
     return "neither clientAuth nor serverAuth"
 
 
-@RULES.error(
+@RULES.warning(
     "WI6.key", "strongswan-docs interop/windowsCertRequirements.adoc; 2026", consumers=[WINDOWS]
 )
 def wi6_key(tbs: TbsFacts, _context: LintContext) -> str | None:

@@ -243,7 +243,7 @@ def not_over(tbs: TbsFacts, context: LintContext) -> str | None:
     return f"it would have ended {_day(tbs.not_after)}"
 
 
-@RULES.notice("L5.whole-days", "RFC 5280 §4.1.2.5; homeca invariant 4")
+@RULES.notice("L5.whole-days", "RFC 5280 §4.1.2.5; homeca invariant 4", applies=BEFORE)
 def whole_days(tbs: TbsFacts, _context: LintContext) -> str | None:
     """Both ends included, the lifetime is a number of whole days: N days − 1 second apart."""
     apart = tbs.not_after.moment - tbs.not_before.moment

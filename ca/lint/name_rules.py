@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from ca.encoding import tlv
 from ca.encoding.facts import AttributeFacts, GeneralNameFacts, NameFacts, TbsFacts
-from ca.encoding.inspect_extensions import SUBJECT_ALT_NAME
+from ca.encoding.inspect_extensions import NAME_CONSTRAINTS, SUBJECT_ALT_NAME
 from ca.errors import IllegalName
 from ca.lint.extension_rules import CLIENT_AUTH, SERVER_AUTH
 from ca.lint.rule import Chapter, LintContext, LintRole
@@ -298,6 +298,8 @@ def san_once(tbs: TbsFacts, _context: LintContext) -> str | None:
 @RULES.error("rfc5280.4.2.1.10.names-permitted", "RFC 5280 §4.2.1.10, §6.1.3 (b); d.7 rows 3, 7")
 def names_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
     """Every name lies within the name constraints of every issuer: DNS, address, e-mail."""
+    if _issuer_is_unreadable(context):
+        return "the issuer's name constraints cannot be read, so nothing is known to be permitted"
     every = _constraints(context)
     if not every:
         return None
@@ -323,6 +325,13 @@ def common_name_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
                 "OpenSSL measures it against the issuers' name constraints, and refuses it"
             )
     return None
+
+
+def _issuer_is_unreadable(context: LintContext) -> bool:
+    if context.issuer is None or context.issuer.tbs.extension(NAME_CONSTRAINTS) is None:
+        return False
+    own = context.issuer.tbs.name_constraints
+    return own is None or own.constraints is None
 
 
 def _constraints(context: LintContext) -> tuple[NameConstraints, ...]:

@@ -152,8 +152,14 @@ def net(text: str) -> bytes:
 HOME = (subtree(gn("dns", "home.arpa")), subtree(net("192.168.0.0/16")), subtree(net("fd00::/8")))
 
 
-def nc(permitted: tuple[bytes, ...] = HOME, *, critical: bool = True) -> bytes:
+def nc(
+    permitted: tuple[bytes, ...] = HOME,
+    excluded: tuple[bytes, ...] = (),
+    *,
+    critical: bool = True,
+) -> bytes:
     lists = tlv.tlv(0xA0, b"".join(permitted)) if permitted else b""
+    lists += tlv.tlv(0xA1, b"".join(excluded)) if excluded else b""
     return ext("2.5.29.30", tlv.sequence(lists), critical=critical)
 
 
@@ -362,6 +368,9 @@ def add(
         issuer = {"root": None, "intermediate": "clean-root"}.get(role, "clean-intermediate")
     if label in VECTORS:
         raise SystemExit(f"two vectors are called {label}")
+    if "L5.whole-days" in expect:  # spoken of before the signature only
+        expect = tuple(rule for rule in expect if rule != "L5.whole-days")
+        context["before"] = [*context.get("before", ()), "L5.whole-days"]
     kind = "crl" if isinstance(made, Crl) else "certificate"
     VECTORS[label] = Vector(made.der(), kind, role, issuer, sorted(expect), context)
 
@@ -949,6 +958,13 @@ def names() -> None:
         client({"san": san(gn("email", "alice@home.arpa"))}, cn="alice.phone"),
         "d7.1.common-name",
     )
+    add(
+        "addresses-only-intermediate",
+        intermediate({"nc": nc((subtree(net("192.168.0.0/16")),), (subtree(gn("dns", "")),))}),
+        role="intermediate",
+    )
+    add("dns-all-excluded", leaf(), outside, issuer="addresses-only-intermediate")
+    add("dns-under-unreadable", leaf(), outside, issuer="name-constraints-mask-with-gaps")
     add(
         "dns-underscore-outside",
         with_san(gn("dns", "my_nas.example.com")),

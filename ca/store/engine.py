@@ -65,6 +65,7 @@ class Database:
         with (
             translated(self.shown),
             self.engine.connect().execution_options(**{_READ_ONLY: True}) as connection,
+            connection.begin(),
         ):
             yield connection
 
@@ -92,6 +93,22 @@ class Database:
             return ()
         rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         return tuple(sorted({str(row[0]) for row in rows}))
+
+    def damages(self, connection: Connection) -> tuple[str, ...]:
+        """What SQLite finds wrong in its own pages and indices; a whole read of the file."""
+        if connection.dialect.name != "sqlite":
+            return ()
+        rows = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
+        return tuple(f"the file is damaged: {row}" for row in rows if row != "ok")
+
+    def triggers(self, connection: Connection) -> frozenset[str]:
+        """The names of all triggers there are."""
+        query = (
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            if connection.dialect.name == "sqlite"
+            else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+        )
+        return frozenset(connection.exec_driver_sql(query).scalars())
 
     def close(self) -> None:
         """Give every connection back; the last one out merges SQLite's WAL into the file."""
@@ -165,7 +182,10 @@ def _private_file(path: Path, *, create: bool) -> None:
 
 def _create(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    os.close(descriptor)
+    try:
+        os.fchmod(descriptor, 0o600)  # the umask may have taken bits away
+    finally:
+        os.close(descriptor)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from ca.errors import (
+    HomecaError,
     RecordRefused,
     StoreDamaged,
     StoreError,
@@ -44,6 +45,10 @@ def translated(database: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _translation(error, database) from error
+    except StatementError as error:
+        if isinstance(error.orig, HomecaError):  # a column type refused the value
+            raise error.orig from error
+        raise
 
 
 def is_duplicate(error: IntegrityError) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
 
 from ca.errors import HomeMissing, SchemaMismatch
 from ca.store.engine import Database
@@ -39,13 +38,12 @@ def revision(database: Database) -> str | None:
     Raises: SchemaMismatch when it holds tables that are not homeca's.
     """
     with database.read() as connection:
-        try:
-            return str(
-                connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-            )
-        except DBAPIError:
-            connection.rollback()
-            tables = inspect(connection).get_table_names()
+        tables = inspect(connection).get_table_names()
+        found: list[str] = []
+        if "alembic_version" in tables:
+            found += connection.scalars(text("SELECT version_num FROM alembic_version"))
+    if found:
+        return ", ".join(found)  # more than one is no revision that homeca knows
     if tables:
         raise SchemaMismatch(
             f"the database {database.shown!r} is not homeca's: it holds {sorted(tables)[0]!r}",

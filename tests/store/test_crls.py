@@ -1,0 +1,72 @@
+"""CRL numbers and the newest CRL."""
+
+from __future__ import annotations
+
+import pytest
+
+from ca.errors import CrlSuperseded, NotFound, StateConflict
+from ca.interfaces import Role
+from ca.store.repository import SqlStore
+from tests.store.making import DAY, NOW, active_issuer, crl, draft
+
+
+def test_numbers_begin_at_one_and_rise(store: SqlStore, issuer: int) -> None:
+    assert [store.reserve_crl_number(issuer, at=NOW) for _ in range(3)] == [1, 2, 3]
+
+
+def test_each_issuer_counts_for_itself(store: SqlStore, issuer: int) -> None:
+    below = active_issuer(store, draft("i", role=Role.INTERMEDIATE))
+    store.reserve_crl_number(issuer, at=NOW)
+    assert store.reserve_crl_number(below, at=NOW) == 1
+
+
+def test_a_number_whose_crl_was_never_made_is_not_given_again(store: SqlStore, issuer: int) -> None:
+    store.reserve_crl_number(issuer, at=NOW)
+    assert store.last_crl(issuer) is None
+    assert store.reserve_crl_number(issuer, at=NOW) == 2
+
+
+def test_the_newest_crl_comes_back_as_it_was_recorded(store: SqlStore, issuer: int) -> None:
+    for days in range(3):
+        number = store.reserve_crl_number(issuer, at=NOW)
+        store.record_crl(crl(issuer, number, NOW + days * DAY))
+    assert store.last_crl(issuer) == crl(issuer, 3, NOW + 2 * DAY)
+
+
+def test_a_crl_overtaken_by_a_newer_one_is_refused(store: SqlStore, issuer: int) -> None:
+    slow = store.reserve_crl_number(issuer, at=NOW)
+    quick = store.reserve_crl_number(issuer, at=NOW)
+    store.record_crl(crl(issuer, quick))
+    with pytest.raises(CrlSuperseded, match="CRL 2 was recorded"):
+        store.record_crl(crl(issuer, slow))
+    assert store.last_crl(issuer) == crl(issuer, quick)
+
+
+def test_a_number_takes_one_crl(store: SqlStore, issuer: int) -> None:
+    number = store.reserve_crl_number(issuer, at=NOW)
+    store.record_crl(crl(issuer, number))
+    with pytest.raises(StateConflict):
+        store.record_crl(crl(issuer, number, NOW + DAY))
+    assert store.last_crl(issuer) == crl(issuer, number)
+
+
+def test_a_number_nobody_reserved_takes_no_crl(store: SqlStore, issuer: int) -> None:
+    store.record_crl(crl(issuer, store.reserve_crl_number(issuer, at=NOW)))
+    with pytest.raises(StateConflict):
+        store.record_crl(crl(issuer, 9))
+    assert store.last_crl(issuer) == crl(issuer, 1)
+
+
+def test_an_unknown_issuer_gets_no_number(store: SqlStore) -> None:
+    with pytest.raises(NotFound):
+        store.reserve_crl_number(77, at=NOW)
+
+
+def test_only_the_octets_of_the_newest_crl_take_room(store: SqlStore, issuer: int) -> None:
+    for _ in range(4):
+        store.record_crl(crl(issuer, store.reserve_crl_number(issuer, at=NOW)))
+    with store._database.read() as connection:
+        kept = connection.exec_driver_sql(
+            "SELECT number, der IS NOT NULL, sha256 IS NOT NULL FROM crls ORDER BY number"
+        ).all()
+    assert [tuple(row) for row in kept] == [(1, 0, 1), (2, 0, 1), (3, 0, 1), (4, 1, 1)]

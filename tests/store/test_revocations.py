@@ -1,0 +1,224 @@
+"""Lines of the CRL."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from ca.errors import NotFound, RecordRefused, RevocationRefused
+from ca.interfaces import Reason, Revocation, Serial, State, Validity
+from ca.store.repository import SqlStore
+from ca.store.tables import certificates, revocations
+from tests.store.making import (
+    DAY,
+    LIFE,
+    NOW,
+    intent,
+    issue,
+    listed,
+    revocation,
+    revoke,
+)
+
+PERMANENT = [reason for reason in Reason if reason is not Reason.CERTIFICATE_HOLD]
+HOLD = Reason.CERTIFICATE_HOLD
+
+
+@pytest.fixture
+def seven(store: SqlStore, issuer: int) -> int:
+    issue(store, issuer, 7)
+    return 7
+
+
+def test_a_revoked_certificate_is_on_the_crl_with_its_line(
+    store: SqlStore, issuer: int, seven: int
+) -> None:
+    why = Revocation(reason=Reason.KEY_COMPROMISE, revoked_at=NOW, invalidity=NOW - DAY)
+    store.revoke(issuer, Serial(seven), why, entry=b"\x30\x00")
+    (line,) = store.revoked(issuer, expired_since=None)
+    assert (line.serial, line.reason, line.revoked_at, line.invalidity, line.entry) == (
+        7,
+        Reason.KEY_COMPROMISE,
+        NOW,
+        NOW - DAY,
+        b"\x30\x00",
+    )
+    (record,) = store.by_serial(Serial(7))
+    assert record.revocation == why
+
+
+@pytest.mark.parametrize("first", PERMANENT)
+@pytest.mark.parametrize("second", [Reason.KEY_COMPROMISE, HOLD])
+def test_a_permanent_revocation_never_changes(
+    store: SqlStore, issuer: int, seven: int, first: Reason, second: Reason
+) -> None:
+    revoke(store, issuer, seven, first)
+    with pytest.raises(RevocationRefused) as refused:
+        revoke(store, issuer, seven, second, NOW + DAY)
+    assert "2026-11-22 12:00:00" in refused.value.problem
+    assert first.value in refused.value.problem
+    (record,) = store.by_serial(Serial(7))
+    assert record.revocation == revocation(first)
+
+
+def test_a_permanent_revocation_is_not_released(store: SqlStore, issuer: int, seven: int) -> None:
+    revoke(store, issuer, seven)
+    with pytest.raises(RevocationRefused):
+        store.release(issuer, Serial(seven), at=NOW)
+    assert listed(store, issuer) == [7]
+
+
+def test_a_hold_can_be_released_and_set_again(store: SqlStore, issuer: int, seven: int) -> None:
+    revoke(store, issuer, seven, HOLD)
+    store.release(issuer, Serial(seven), at=NOW + DAY)
+    assert listed(store, issuer) == []
+    revoke(store, issuer, seven, HOLD, NOW + 2 * DAY)
+    (line,) = store.revoked(issuer, expired_since=None)
+    assert line.revoked_at == NOW + 2 * DAY
+
+
+def test_a_hold_can_become_permanent_and_then_is(store: SqlStore, issuer: int, seven: int) -> None:
+    revoke(store, issuer, seven, HOLD)
+    revoke(store, issuer, seven, Reason.KEY_COMPROMISE, NOW + DAY)
+    (line,) = store.revoked(issuer, expired_since=None)
+    assert (line.reason, line.revoked_at) == (Reason.KEY_COMPROMISE, NOW + DAY)
+    with pytest.raises(RevocationRefused):
+        store.release(issuer, Serial(seven), at=NOW + DAY)
+
+
+def test_a_second_hold_is_refused(store: SqlStore, issuer: int, seven: int) -> None:
+    revoke(store, issuer, seven, HOLD)
+    with pytest.raises(RevocationRefused, match="on hold already"):
+        revoke(store, issuer, seven, HOLD, NOW + DAY)
+
+
+def test_what_is_not_on_hold_is_not_released(store: SqlStore, issuer: int, seven: int) -> None:
+    with pytest.raises(RevocationRefused, match="not revoked"):
+        store.release(issuer, Serial(seven), at=NOW)
+
+
+@pytest.mark.parametrize("state", [State.RESERVED, State.INTENDED, State.FAILED])
+def test_only_what_may_exist_can_be_revoked(store: SqlStore, issuer: int, state: State) -> None:
+    store.reserve(issuer, Serial(7), subject="CN=a", at=NOW)
+    if state is not State.RESERVED:
+        store.record_intents([intent(issuer, 7)], at=NOW)
+    if state is State.FAILED:
+        store.settle(issuer, Serial(7), State.FAILED, note="", at=NOW)
+    with pytest.raises(RevocationRefused, match=state.value):
+        revoke(store, issuer, 7)
+    assert listed(store, issuer) == []
+
+
+@pytest.mark.parametrize("serial", [8, 2**160, 2**4000])
+def test_an_unknown_serial_is_not_revoked(
+    store: SqlStore, issuer: int, seven: int, serial: int
+) -> None:
+    with pytest.raises(NotFound):
+        revoke(store, issuer, serial)
+    with pytest.raises(NotFound):
+        store.release(issuer, Serial(serial), at=NOW)
+
+
+def test_lines_come_by_serial_whatever_the_order_of_revocation(
+    store: SqlStore, issuer: int
+) -> None:
+    serials = [2**158 + 1, 3, 2**80, 255, 256]
+    issue(store, issuer, *serials)
+    for serial in serials:
+        revoke(store, issuer, serial)
+    assert listed(store, issuer) == sorted(serials)
+
+
+def test_the_entries_alone_are_those_of_the_lines(store: SqlStore, issuer: int) -> None:
+    issue(store, issuer, *range(1, 20))
+    for serial in range(1, 20, 2):
+        revoke(store, issuer, serial)
+    assert list(store.revoked_entries(issuer, expired_since=None)) == [
+        line.entry for line in store.revoked(issuer, expired_since=None)
+    ]
+
+
+def test_a_line_stays_until_a_crl_after_its_certificate_ended(
+    store: SqlStore, issuer: int, seven: int
+) -> None:
+    revoke(store, issuer, seven)
+    last_second = LIFE.not_after
+    assert listed(store, issuer, last_second) == [7]
+    assert listed(store, issuer, last_second + timedelta(seconds=1)) == []
+    assert list(store.revoked_entries(issuer, expired_since=last_second + DAY)) == []
+    assert listed(store, issuer) == [7]
+
+
+def test_lines_of_another_issuer_are_not_listed(store: SqlStore, issuer: int, seven: int) -> None:
+    revoke(store, issuer, seven)
+    assert listed(store, issuer + 1) == []
+
+
+def test_a_key_is_blocked_for_ever_by_one_compromise(store: SqlStore, issuer: int) -> None:
+    spki = b"the key that leaked"
+    store.record_intents([intent(issuer, 7, spki=spki), intent(issuer, 8, spki=spki)], at=NOW)
+    store.record_certificates(
+        [(issuer, Serial(n), b"\x30\x80" + intent(issuer, n).tbs) for n in (7, 8)], at=NOW
+    )
+    digest = hashlib.sha256(spki).digest()
+    revoke(store, issuer, 8, Reason.SUPERSEDED)
+    assert not store.is_key_blocked(digest)
+    revoke(store, issuer, 7, Reason.KEY_COMPROMISE)
+    assert store.is_key_blocked(digest)
+    assert not store.is_key_blocked(hashlib.sha256(b"another").digest())
+
+
+def test_a_reader_of_lines_sees_one_moment(store: SqlStore, issuer: int) -> None:
+    fill_with_lines(store, issuer, 2500)  # more than one page
+    issue(store, issuer, 9999)
+    lines = store.revoked(issuer, expired_since=None)
+    first = next(lines)
+    revoke(store, issuer, 9999)
+    assert first.serial == 1
+    assert 9999 not in [line.serial for line in lines]
+    assert 9999 in listed(store, issuer)
+
+
+def test_many_lines_are_read_in_little_memory(store: SqlStore, issuer: int) -> None:
+    fill_with_lines(store, issuer, 20_000)
+
+    def peak(lines: int) -> int:
+        tracemalloc.start()
+        read = store.revoked_entries(issuer, expired_since=None)
+        assert sum(1 for _, _ in zip(range(lines), read, strict=False)) == lines
+        read.close()  # type: ignore[attr-defined]  # a generator
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(4_000)  # compiled statements and page caches are there afterwards
+    assert peak(20_000) < peak(4_000) * 1.5
+
+
+def test_a_long_life_ends_where_it_says(store: SqlStore, issuer: int) -> None:
+    for_ever = Validity(not_before=NOW, not_after=NOW.replace(year=9999, month=12, day=31))
+    issue(store, issuer, 7, validity=for_ever)
+    (record,) = store.by_serial(Serial(7))
+    assert record.not_after == for_ever.not_after
+
+
+def fill_with_lines(store: SqlStore, issuer: int, count: int) -> None:
+    """Revoked certificates, past the store's own way in, which takes a commit for each."""
+    issue(store, issuer, 1)
+    revoke(store, issuer, 1)
+    with store._database.write() as connection:
+        for table in (certificates, revocations):
+            row = dict(connection.execute(select(table)).one()._mapping)
+            del row["id"]
+            copies = [row | {"serial": serial} for serial in range(2, count + 1)]
+            connection.execute(insert(table), copies)
+
+
+def test_an_entry_is_never_empty(store: SqlStore, issuer: int, seven: int) -> None:
+    with pytest.raises(RecordRefused, match="ck_revocations_entry"):
+        store.revoke(issuer, Serial(seven), revocation(), entry=b"")
+    assert listed(store, issuer) == []

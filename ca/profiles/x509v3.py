@@ -172,16 +172,17 @@ def _authority_key(wanted: AuthorityKey, context: ExtensionContext) -> bytes | N
     if wanted.keyid_always or (wanted.keyid and not context.self_signed):
         own = key_identifier(context.issuer_spki) if context.self_signed else None
         keyid = own or context.issuer_ski
-    if wanted.keyid_always and keyid is None:
+    fallback = wanted.issuer and keyid is None and not context.self_signed
+    if wanted.issuer_always or fallback:
+        return authority_key_identifier(keyid, context.issuer_name_der, context.issuer_serial)
+    if keyid is None:
+        if context.self_signed and not wanted.keyid_always:
+            return None
         raise EncodingError(
             "the profile wants the issuer's key identifier and its certificate has none",
             remedy="write authorityKeyIdentifier = keyid, issuer",
         )
-    fallback = wanted.issuer and keyid is None and not context.self_signed
-    if wanted.issuer_always or fallback:
-        return authority_key_identifier(keyid, context.issuer_name_der, context.issuer_serial)
-    # OpenSSL writes an empty SEQUENCE here, which identifies nothing.
-    return None if keyid is None else authority_key_identifier(keyid)
+    return authority_key_identifier(keyid)
 
 
 def _names(part: bytes | str, context: ExtensionContext) -> list[bytes]:

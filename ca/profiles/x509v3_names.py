@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -175,13 +176,15 @@ def section_name(cnf: Cnf, section: str) -> DistinguishedName:
 
 
 def _attribute_name(key: str) -> tuple[str, bool]:
-    """The attribute of a key, without `1.` in front, and whether `+` joins it to the last RDN."""
-    for index, character in enumerate(key):
-        if character in ":,." and index + 1 < len(key):
-            key = key[index + 1 :]
-            break
-        if character in ":,.":
-            break
+    """The attribute of a key, without `1.` in front, and whether `+` joins it to the last RDN.
+
+    Raises: EncodingError for `1.2.3.4`, of which OpenSSL would drop the first arc.
+    """
+    if re.fullmatch(r"\d+(\.\d+)+", key):
+        raise bad(f"OpenSSL reads {key!r} without its first number", f"write it like x.{key}")
+    prefix = re.match(r"[^:,.]*[:,.](?=.)", key)
+    if prefix:
+        key = key[prefix.end() :]
     return key.removeprefix("+"), key.startswith("+")
 
 

@@ -1,0 +1,129 @@
+"""The real `openssl`, and homeca beside it, over one configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ca.encoding import tlv
+from ca.encoding.extensions import Extension
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "profiles"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A configuration and what is to become of its section `ext`."""
+
+    id: str
+    verdict: str
+    rule: str
+    issuer: str
+    text: str
+
+
+def snippets(file: str) -> Iterator[Snippet]:
+    """Those of a file, in order; the form is told in snippets.txt."""
+    for part in (VECTORS / file).read_text("utf-8").split("\n### ")[1:]:
+        head, _, text = part.partition("\n")
+        name, verdict, *issuer = (field.strip() for field in head.split("|"))
+        word, _, rule = verdict.partition(" ")
+        yield Snippet(name, word, rule, issuer[0] if issuer else "ca", text)
+
+
+@dataclass
+class OpenSSL:
+    """A directory with keys and certificates, made by `openssl` itself."""
+
+    directory: Path
+    calls: int = field(default=0)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """`openssl ARGUMENTS` in the directory, without the system's configuration."""
+        program = shutil.which("openssl")
+        assert program, "openssl is missing: apt install openssl"
+        self.calls += 1
+        return subprocess.run(
+            [program, *arguments],
+            cwd=self.directory,
+            env={"PATH": os.environ["PATH"], "OPENSSL_CONF": "/dev/null"},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def must(self, *arguments: str) -> bytes:
+        """Standard output of a call that has to succeed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        return done.stdout
+
+    def make_world(self) -> None:
+        """Keys, a request with an address in its subject, and two issuers.
+
+        ca: with key identifier and alternative names. bare: without either.
+        """
+        for name in ("ca", "leaf"):
+            self.must("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
+        (self.directory / "req.cnf").write_text(
+            "[req]\ndistinguished_name = dn\n[dn]\n[none]\nbasicConstraints = CA:TRUE\n"
+            "subjectKeyIdentifier = none\nauthorityKeyIdentifier = none\n"
+            "[full]\nbasicConstraints = critical, CA:TRUE\nsubjectKeyIdentifier = hash\n"
+            "authorityKeyIdentifier = none\n"
+            "subjectAltName = email:ca@home.arpa, URI:http://ca.home.arpa/\n"
+        )
+        for issuer, section in (("ca", "full"), ("bare", "none")):
+            self.must(
+                *("req", "-x509", "-new", "-config", "req.cnf", "-extensions", section),
+                *("-key", "ca.key", "-subj", "/O=Home/CN=Issuer", "-days", "30"),
+                *("-set_serial", "0x70AABBCCDD", "-out", f"{issuer}.pem"),
+            )
+        self.must(
+            *("req", "-new", "-config", "req.cnf", "-key", "leaf.key", "-out", "leaf.csr"),
+            *("-subj", "/O=Home/CN=leaf/emailAddress=me@home.arpa"),
+        )
+
+    def certify(
+        self, text: str, *, section: str = "ext", issuer: str = "ca"
+    ) -> tuple[Extension, ...] | None:
+        """Extensions `openssl x509 -req -extfile` makes of a section; None when it refuses.
+
+        issuer: "ca", "bare", or "self" to sign with the subject's own key.
+        """
+        (self.directory / "ext.cnf").write_text(text, "utf-8")
+        signing = (
+            ("-signkey", "leaf.key")
+            if issuer == "self"
+            else ("-CA", f"{issuer}.pem", "-CAkey", "ca.key", "-set_serial", "1")
+        )
+        done = self.run(
+            *("x509", "-req", "-in", "leaf.csr", *signing, "-extfile", "ext.cnf"),
+            *("-extensions", section, "-days", "1", "-outform", "DER"),
+        )
+        return extensions_of(done.stdout) if done.returncode == 0 else None
+
+    def der(self, name: str) -> bytes:
+        """A certificate of this world in DER."""
+        return self.must("x509", "-in", f"{name}.pem", "-outform", "DER")
+
+    def spki(self, name: str) -> bytes:
+        """The public half of a key in DER."""
+        return self.must("pkey", "-in", f"{name}.key", "-pubout", "-outform", "DER")
+
+
+def extensions_of(certificate: bytes) -> tuple[Extension, ...]:
+    """Every extension of a certificate in order, its value not looked into."""
+    tbs = tlv.read_only(certificate, tlv.SEQUENCE)
+    tag, fields, _ = tlv.read(tbs)
+    assert tag == tlv.SEQUENCE
+    found = []
+    for tag, content in tlv.elements(fields):
+        if tag == 0xA3:
+            for _, extension in tlv.elements(tlv.read_only(content, tlv.SEQUENCE)):
+                parts = list(tlv.elements(extension))
+                found.append(Extension(tlv.read_oid(parts[0][1]), len(parts) == 3, parts[-1][1]))
+    return tuple(found)

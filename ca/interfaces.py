@@ -508,6 +508,10 @@ class CertificateStore(Protocol):
         """Was a certificate for this key ever revoked for keyCompromise?"""
         ...
 
+    def faults(self) -> tuple[str, ...]:
+        """What the database itself finds wrong: damage, dangling rows, rules that are gone."""
+        ...
+
     def last_recorded_act(self) -> datetime | None:
         """The newest time in the record, for the clock check (threat T25)."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
@@ -70,12 +70,17 @@ def strong(text: str) -> str:
 
 def document(**fields: Any) -> None:
     """One JSON document on stdout, keys in the order given."""
-    print(json.dumps({"schema": JSON_SCHEMA, **fields}, default=_plain, indent=2))
+    print(_escaped(json.dumps({"schema": JSON_SCHEMA, **fields}, default=_plain, indent=2)))
 
 
-def line(**fields: Any) -> None:
-    """One JSON document on one line, for streams of them."""
-    print(json.dumps(fields, default=_plain, separators=(",", ":")))
+def compact(fields: Mapping[str, Any]) -> str:
+    """One JSON object on one line, for an element of a document that is written as it comes."""
+    return _escaped(json.dumps(fields, default=_plain))
+
+
+def _escaped(text: str) -> str:
+    """`json` escapes every control character but DEL."""
+    return text.replace("\x7f", "\\u007f")
 
 
 def _plain(value: object) -> str:

@@ -11,10 +11,15 @@ from ca.files import read_bounded
 from ca.interfaces import CertificateRecord, CertificateStore, Serial, State, serial_text
 from ca.names import visible
 
-_HEX = re.compile(r"(0[xX])?[0-9A-Fa-f]{1,40}\Z")
+_HEX = re.compile(r"[0-9A-Fa-f]{1,40}\Z")
 _SPAN = re.compile(r"(\d{1,5})([smhdwy])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _FILE_LIMIT = 1 << 20
+
+#: Digits that stand for a whole serial: to look at it, and to do something to it. The second is
+#: what `list` shows on a terminal at least; a slip of the finger does not hit another serial.
+_ENOUGH, _SURE = 4, 12
+_FEW = 5
 
 
 def find_certificate(text: str, store: CertificateStore) -> CertificateRecord:
@@ -26,14 +31,42 @@ def find_certificate(text: str, store: CertificateStore) -> CertificateRecord:
     path = Path(text)
     if path.is_file():
         return _by_file(path, store)
-    digits = text.replace(":", "").replace(" ", "")
+    found = _by_digits(text, store, least=_SURE)
+    return _one(found, f"serial {serial_text(found[0].serial) if found else text}")
+
+
+def find_record(text: str, store: CertificateStore) -> CertificateRecord:
+    """Any row of the record, by its serial or the first four or more digits of it.
+
+    Raises: NotFound, UsageError when several begin so.
+    """
+    found = _by_digits(text, store, least=_ENOUGH)
+    if not found:
+        raise NotFound(
+            f"no serial of this CA is or begins with {visible(text)!r}",
+            remedy="see the serials with `homeca list --all`",
+        )
+    if len(found) > 1:
+        listed = ", ".join(serial_text(record.serial) for record in found)
+        raise UsageError(
+            f"{visible(text)!r} stands for more than one serial: {listed}",
+            remedy="write more of its digits",
+        )
+    return found[0]
+
+
+def _by_digits(text: str, store: CertificateStore, *, least: int) -> tuple[CertificateRecord, ...]:
+    """The exact serial first; else those that begin with at least `least` digits."""
+    digits = re.sub(r"[:\s]|\A0[xX]", "", text).removesuffix("…")
     if not _HEX.match(digits):
         raise NotFound(
             f"{visible(text)!r} is neither a serial number nor a file",
             remedy="see the serials with `homeca list`",
         )
-    serial = Serial(int(digits, 16))
-    return _one(store.by_serial(serial), f"serial {serial_text(serial)}")
+    exact = store.by_serial(Serial(int(digits, 16)))
+    if exact or len(digits) < least:
+        return exact
+    return store.by_serial_prefix(digits.lower(), limit=_FEW)
 
 
 def _by_file(path: Path, store: CertificateStore) -> CertificateRecord:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ca.encoding.containers import pem
+from ca.encoding.tpm import BORN_AND_BOUND, PublicArea
+from ca.encoding.tsskey import TssKey
+from ca.errors import HomecaError
+from ca.files import read_bounded
 from ca.home import Home
 from ca.interfaces import CertificateStore, IssuerRecord
+from ca.names import visible
+from ca.services.finding import Finding, error, warning
+
+#: A TSS2 PRIVATE KEY takes one or two kB.
+KEY_LIMIT = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,35 +106,81 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
         home.certs / f"{issuer.slug}.pem": pem("CERTIFICATE", issuer.certificate),
         home.certs / f"{issuer.slug}.crt": issuer.certificate,
     }
-    yield from _unlike(expected, "the recorded certificate", "homeca export")
+    for path, octets in expected.items():
+        form = path.suffix.removeprefix(".").replace("crt", "der")
+        command = (
+            f"homeca export issuer --issuer {issuer.slug} --format {form} --force --out {path}"
+        )
+        yield from _unlike(path, octets, "the recorded certificate", command)
     crl = store.last_crl(issuer.id)
     if crl is not None:
         files = {
             home.crl / f"{issuer.slug}.crl.pem": pem("X509 CRL", crl.der),
             home.crl / f"{issuer.slug}.crl": crl.der,
         }
-        yield from _unlike(files, f"the recorded CRL {crl.number}", "homeca crl")
+        for path, octets in files.items():
+            yield from _unlike(path, octets, f"the recorded CRL {crl.number}", "homeca crl")
 
 
-def _unlike(expected: dict[Path, bytes], what: str, command: str) -> Iterator[Concern]:
-    for path, octets in expected.items():
-        try:
-            found = _read(path, len(octets) + 1)
-        except OSError as error:
-            yield Concern(
-                "published.missing",
-                f"{str(path)!r}, which should hold {what}, cannot be read: {error.strerror}",
-                f"write it again with `{command}`",
-            )
-            continue
-        if found != octets:
-            yield Concern(
-                "published.other",
-                f"{str(path)!r} does not hold {what}",
-                f"find out who changed it, then write it again with `{command}`",
+def inspect_keys(home: Home, issuers: Sequence[IssuerRecord]) -> Iterator[Finding]:
+    """Each key blob against its issuer's certificate, in pure Python, and blobs without issuer."""
+    for issuer in issuers:
+        if issuer.has_key and (home.path / issuer.key_file).is_file():
+            yield from _inspect_key(home.path / issuer.key_file, issuer)
+    known = {home.path / issuer.key_file for issuer in issuers if issuer.has_key}
+    for path in _below(home.keys):
+        if path not in known and not path.name.startswith("."):
+            yield warning(
+                "check.key.stray",
+                f"keys/{visible(path.name)}",
+                "no issuer of the record uses this file",
+                "keep it if you know what it is; homeca does not need it",
             )
 
 
-def _read(path: Path, limit: int) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(limit)
+def _inspect_key(path: Path, issuer: IssuerRecord) -> Iterator[Finding]:
+    where = visible(issuer.key_file)
+    restore = "restore the file from a backup of this home"
+    try:
+        key = TssKey.from_pem(read_bounded(path, KEY_LIMIT))
+        area = PublicArea.from_tpm2b(key.public)
+        spki = area.spki
+    except ValueError:
+        yield error("check.key.malformed", where, "it is too long for a key blob", restore)
+        return
+    except HomecaError as fault:
+        yield error("check.key.malformed", where, fault.problem, restore)
+        return
+    if spki != issuer.spki:
+        yield error(
+            "check.key.other",
+            where,
+            f"it holds another key than the certificate of {visible(issuer.subject)}",
+            restore,
+        )
+    if area.attributes & BORN_AND_BOUND != BORN_AND_BOUND:
+        yield error(
+            "check.key.can-leave",
+            where,
+            "the TPM lets this key leave, or it was made outside (TPMA_OBJECT)",
+            "make a new CA: this key may exist elsewhere",
+        )
+
+
+def _unlike(path: Path, octets: bytes, what: str, command: str) -> Iterator[Concern]:
+    try:
+        with path.open("rb") as stream:
+            found = stream.read(len(octets) + 1)
+    except OSError as error:
+        yield Concern(
+            "published.missing",
+            f"{str(path)!r}, which should hold {what}, cannot be read: {error.strerror}",
+            f"write it again: `{command}`",
+        )
+        return
+    if found != octets:
+        yield Concern(
+            "published.other",
+            f"{str(path)!r} does not hold {what}",
+            f"find out who changed it, then write it again: `{command}`",
+        )

@@ -27,9 +27,7 @@ def compare(issuer: IssuerRecord, crl: CrlRecord, store: CertificateStore) -> Di
     ended before this list need not be on it, and may be. Raises: CertificateMalformed.
     """
     listed = {entry.serial for entry in read_crl(crl.der).tbs.entries}
-    required = {
-        line.serial for line in store.revoked(issuer.id, expired_since=crl.this_update)
-    }
+    required = {line.serial for line in store.revoked(issuer.id, expired_since=crl.this_update)}
     missing = tuple(sorted(required - listed))
     rest = listed - required
     if rest:

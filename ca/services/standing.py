@@ -27,6 +27,7 @@ from ca.interfaces import (
     IssuerState,
     Reason,
     Role,
+    Serial,
     State,
     serial_text,
 )
@@ -220,7 +221,7 @@ def _tree(
 
 
 def _expiring(
-    store: CertificateStore, own: set[object], *, at: datetime
+    store: CertificateStore, own: set[Serial | None], *, at: datetime
 ) -> tuple[tuple[CertificateRecord, ...], int]:
     """Certificates of devices that end soon and were not renewed: the first few, and how many."""
     query = CertificateQuery(
@@ -289,7 +290,9 @@ def _of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concern]:
             "issuer.expired",
             f"{subject} expired on {issuer.not_after:%Y-%m-%d}",
             "nothing it signed is accepted any more; make a new "
-            + ("CA in another --home" if issuer.role is Role.ROOT else "`homeca init-intermediate`"),
+            + (
+                "CA in another --home" if issuer.role is Role.ROOT else "`homeca init-intermediate`"
+            ),
             needs_attention=issuer.state is IssuerState.ACTIVE,
         )
         return

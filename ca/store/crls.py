@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from ca.errors import CrlSuperseded, StateConflict
-from ca.interfaces import CrlRecord
+from ca.interfaces import CrlRecord, CrlTrace
 from ca.store.engine import Database
 from ca.store.issuers import lock_issuer
 from ca.store.tables import crls
+
+#: Rows of the history fetched at a time.
+_PAGE = 500
 
 
 class CrlRows:
@@ -23,6 +27,24 @@ class CrlRows:
         """The newest completed one."""
         with self._database.read() as connection:
             return _last(connection, issuer_id)
+
+    def crl_history(self, issuer_id: int) -> Iterator[CrlTrace]:
+        """Every number ever reserved, lowest first; the octets of none are read."""
+        query = (
+            select(
+                crls.c.number,
+                crls.c.reserved_at,
+                crls.c.this_update,
+                crls.c.next_update,
+                crls.c.entries,
+                crls.c.sha256,
+            )
+            .where(crls.c.issuer_id == issuer_id)
+            .order_by(crls.c.number)
+        )
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+                yield CrlTrace(**row._mapping)
 
     def reserve_crl_number(self, issuer_id: int, *, at: datetime) -> int:
         """Strictly increasing, never given twice, durable before the key is asked.

@@ -26,7 +26,7 @@ from ca.interfaces import (
 from ca.store.engine import Database
 from ca.store.records import certificate_record, certificate_rows, open_line
 from ca.store.tables import ISSUED, NOT_ISSUED, certificates, crls, issuers, profiles, revocations
-from ca.store.types import escaped, is_storable
+from ca.store.types import SERIAL_OCTETS, escaped, is_storable
 
 #: Certificates read at a time, each page a short transaction of its own: a listing that is
 #: being read slowly, in a pager, keeps no snapshot and so no WAL from being merged.
@@ -50,6 +50,17 @@ class CertificateRows:
     def by_spki(self, spki_sha256: bytes) -> tuple[CertificateRecord, ...]:
         """Every certificate this key ever had, oldest first."""
         return self._all(certificates.c.spki_sha256 == spki_sha256)
+
+    def by_serial_prefix(self, digits: str, *, limit: int) -> tuple[CertificateRecord, ...]:
+        """A range of the serials' own index: octets sort as the digits do."""
+        lowest = Serial(max(1, int(digits.ljust(2 * SERIAL_OCTETS, "0"), 16)))
+        highest = Serial(int(digits.ljust(2 * SERIAL_OCTETS, "f"), 16))
+        query = certificate_rows().where(certificates.c.serial.between(lowest, highest))
+        return self._page(query.order_by(certificates.c.serial).limit(limit))
+
+    def replacements(self, serial: Serial) -> tuple[CertificateRecord, ...]:
+        """The certificates that say they renew this one, oldest first."""
+        return self._all(certificates.c.replaces == serial) if is_storable(serial) else ()
 
     def certificates(self, query: CertificateQuery) -> Iterator[CertificateRecord]:
         """By id, in pages: what is issued meanwhile comes at the end, nothing comes twice."""

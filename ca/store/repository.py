@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ca.errors import HomecaError
 from ca.store.crls import CrlRows
 from ca.store.engine import PATIENCE, Database, connect
+from ca.store.integrity import Integrity
 from ca.store.issuers import IssuerRows
 from ca.store.listing import CertificateRows
 from ca.store.revocations import RevocationRows
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ca.interfaces import CertificateStore
 
 
-class SqlStore(IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows):
+class SqlStore(IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows, Integrity):
     """The list of what was issued, in SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:

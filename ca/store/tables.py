@@ -195,6 +195,13 @@ certificates = Table(
 )
 Index("ix_certificates_spki_sha256", certificates.c.spki_sha256)
 Index("ix_certificates_changed_at", certificates.c.changed_at)
+_RENEWAL = text("replaces IS NOT NULL")
+Index(
+    "ix_certificates_replaces",
+    certificates.c.replaces,
+    sqlite_where=_RENEWAL,
+    postgresql_where=_RENEWAL,
+)
 
 #: Partial on purpose: `counts` and `open_serials` write these conditions out and are answered
 #: from the index alone, while a listing, whose states are bound parameters, keeps to its order.

@@ -1,0 +1,375 @@
+"""`homeca profile`: what certificates can be made for, and how each kind is made."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ca.cli.completing import complete_issuer, complete_profile
+from ca.cli.options import HomeOption, JsonOption, chosen_home
+from ca.cli.output import bad, document, fields, good, result, say, strong, table
+from ca.errors import HomecaError, HomeMissing, UsageError
+from ca.home import Home
+from ca.names import visible
+
+if TYPE_CHECKING:
+    from ca.errors import Violation
+    from ca.profiles.library import Library
+    from ca.profiles.profile import Profile
+    from ca.profiles.render import ProfileTemplate, RenderContext
+
+app = typer.Typer(
+    help="What certificates can be for: the profiles, built in and your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Key(StrEnum):
+    """What --key takes."""
+
+    EC = "ec"
+    RSA = "rsa"
+    ED25519 = "ed25519"
+
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A profile's name.", autocompletion=complete_profile),
+]
+KeyOption = Annotated[
+    Key, typer.Option("--key", help="For a request with this kind of key.", show_default=True)
+]
+NamesOption = Annotated[
+    str,
+    typer.Option(
+        "--names",
+        metavar="KINDS",
+        help='For these kinds of names: dns, ip, email, uri, upn, with commas; "" for none.',
+    ),
+]
+
+
+def _library(home: Path | None) -> Library:
+    from ca.wiring import open_library
+
+    return open_library(Home(chosen_home(home)))
+
+
+@app.command("list")
+def list_profiles(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say what each profile is for, how long its certificates last and whom they suit.
+
+    Your own profiles are files in the home's profiles/ directory; `profile new` begins one.
+
+    Example: homeca profile list
+    """
+    library = _library(home)
+    entries = [(name, *_read(library, name)) for name in library.names()]
+    if as_json:
+        document(profiles=[_entry_json(name, found, error) for name, found, error in entries])
+        return
+    table(
+        ("Name", "For", "Days", "At most", "Suits", "From"),
+        [_entry_cells(name, found, error) for name, found, error in entries],
+    )
+
+
+def _read(library: Library, name: str) -> tuple[Profile | None, HomecaError | None]:
+    """The profile in its plainest situation, or why it cannot be read."""
+    from ca.profiles.parse import parse_profile
+    from ca.profiles.render import render
+
+    try:
+        template = library.template(name)
+        text = render(template, _context(name))
+        return parse_profile(text, name=name, source=template.source), None
+    except HomecaError as error:
+        return None, error
+
+
+def _context(name: str) -> RenderContext:
+    from ca.profiles.render import RenderContext
+
+    is_intermediate = name == "intermediate-ca"
+    return RenderContext(names=frozenset({"dns"}), pathlen=0 if is_intermediate else None)
+
+
+def _entry_cells(name: str, found: Profile | None, error: HomecaError | None) -> list[str]:
+    if found is None:
+        return [visible(name), f"unusable: {visible(error.problem if error else '')}", *[""] * 4]
+    return [
+        visible(name),
+        visible(found.purpose),
+        str(found.default_days),
+        str(found.max_days),
+        visible(", ".join(found.consumers)),
+        visible(Path(found.source).name),
+    ]
+
+
+def _entry_json(name: str, found: Profile | None, error: HomecaError | None) -> dict[str, Any]:
+    if found is None:
+        return {"name": name, "usable": False, "problem": error.problem if error else ""}
+    return {
+        "name": name,
+        "usable": True,
+        "purpose": found.purpose,
+        "default_days": found.default_days,
+        "max_days": found.max_days,
+        "consumers": list(found.consumers),
+        "source": found.source,
+    }
+
+
+@app.command("show")
+def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say what a profile decides: keys, names, subject, lifetime, uses.
+
+    For the openssl.cnf itself see `profile render`.
+
+    Example: homeca profile show vpn-client
+    """
+    from ca.profiles.parse import parse_profile
+    from ca.profiles.render import render
+
+    template = _library(home).template(name)
+    found = parse_profile(render(template, _context(name)), name=name, source=template.source)
+    described = _profile_json(found)
+    if as_json:
+        document(**described)
+        return
+    result(strong(visible(found.name)))
+    result(fields(_profile_pairs(found)))
+
+
+def _profile_pairs(found: Profile) -> list[tuple[str, str | list[str]]]:
+    from ca.names import attribute_type
+
+    subject = [f"{attribute_type(one.oid).name}: {one.rule.value}" for one in found.policy]
+    subject += [
+        f"{attribute_type(oid).name} is always {visible(value)!r}"
+        for oid, value in found.subject_fixed
+    ]
+    subject += [
+        f"{attribute_type(oid).name} is {visible(value)!r} unless asked otherwise"
+        for oid, value in found.subject_defaults
+    ]
+    kinds = ", ".join(sorted(found.san_kinds)) or "none"
+    return [
+        ("for", visible(found.purpose)),
+        ("suits", visible(", ".join(found.consumers)) or "not said"),
+        ("days", f"{found.default_days}, at most {found.max_days}"),
+        ("keys", ", ".join(found.keys)),
+        ("names", kinds + (", at least one" if found.san_required else "")),
+        ("common name", "the first name" if found.cn_from_san else "as asked, by the policy"),
+        ("subject", subject or ["nothing"]),
+        ("CA", "yes" if found.is_ca else "no"),
+        ("key usage", ", ".join(sorted(found.key_usage)) or "any"),
+        ("purposes", ", ".join(found.eku) or "any"),
+        ("from", visible(found.source)),
+    ]
+
+
+def _profile_json(found: Profile) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "purpose": found.purpose,
+        "consumers": list(found.consumers),
+        "source": found.source,
+        "default_days": found.default_days,
+        "max_days": found.max_days,
+        "keys": list(found.keys),
+        "san": sorted(found.san_kinds),
+        "san_required": found.san_required,
+        "cn_from_san": found.cn_from_san,
+        "policy": [{"oid": one.oid, "rule": one.rule.value} for one in found.policy],
+        "subject_fixed": [list(pair) for pair in found.subject_fixed],
+        "subject_defaults": [list(pair) for pair in found.subject_defaults],
+        "ca": found.is_ca,
+        "key_usage": sorted(found.key_usage),
+        "eku": list(found.eku),
+    }
+
+
+@app.command("render")
+def render_profile(
+    name: NameArgument,
+    request: Annotated[
+        Path | None,
+        typer.Option(
+            "--request",
+            metavar="FILE",
+            help="Exactly as it would be used for this request, its granted names included.",
+        ),
+    ] = None,
+    key: KeyOption = Key.EC,
+    names: NamesOption = "dns",
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            "--issuer",
+            metavar="SLUG",
+            help="For this issuer. Default: the one `sign` would take.",
+            autocompletion=complete_issuer,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the openssl.cnf a profile becomes.
+
+    `openssl x509 -req -extfile` takes it as it is and makes the same extensions. With --request
+    the request is judged as `sign` would, and nothing is signed.
+
+    Example: homeca profile render vpn-client --request alice.csr
+    """
+    text = (
+        _for_request(name, request, issuer, home)
+        if request is not None
+        else _for_kind(name, key, names, issuer, home)
+    )
+    if as_json:
+        document(name=name, text=text)
+    else:
+        result(text.rstrip("\n"))
+
+
+def _for_request(name: str, request: Path, issuer: str | None, home: Path | None) -> str:
+    from ca.cli.opening import facility
+    from ca.cli.showing import read_file
+    from ca.encoding.containers import read_request
+    from ca.encoding.requests import parse_request
+    from ca.policy import Wishes
+    from ca.profiles.alt_names import with_names
+    from ca.services.facility import authorities, signing_authority
+    from ca.services.issuance import Issuance, Order
+
+    asked = parse_request(read_request(read_file(request)))
+    with facility(home) as found:
+        authority = signing_authority(authorities(found.store), slug=issuer)
+        order = Order(source=str(request), request=asked, profile=name, wishes=Wishes())
+        prepared = Issuance(found).prepare(order, authority, now=found.clock())
+    return with_names(prepared.profile.text, prepared.grant.names)
+
+
+def _for_kind(name: str, key: Key, names: str, issuer: str | None, home: Path | None) -> str:
+    from ca.profiles.render import RenderContext, render
+
+    template = _library(home).template(name)
+    kinds = frozenset(word.strip() for word in names.split(",") if word.strip())
+    unknown = kinds - {"dns", "ip", "email", "uri", "upn"}
+    if unknown:
+        raise UsageError(
+            f"{visible(min(unknown))!r} is no kind of name",
+            remedy="use dns, ip, email, uri or upn",
+        )
+    crl_url, issuer_url = _urls(issuer, home)
+    context = RenderContext(
+        key=key.value,
+        names=kinds,
+        crl_url=crl_url,
+        issuer_url=issuer_url,
+        pathlen=_context(name).pathlen,
+    )
+    return render(template, context)
+
+
+def _urls(slug: str | None, home: Path | None) -> tuple[str | None, str | None]:
+    """Where the issuer publishes; nowhere when there is no CA yet."""
+    from ca.cli.opening import record
+    from ca.services.facility import authorities, signing_authority
+
+    try:
+        with record(home) as (_, store):
+            issuer = signing_authority(authorities(store), slug=slug).issuer
+    except HomeMissing:
+        if slug is not None:
+            raise
+        say("note: there is no CA here yet, so no URLs of an issuer are shown")
+        return None, None
+    return issuer.crl_url, issuer.issuer_url
+
+
+@app.command("check")
+def check(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|NAME...", help="Profile files, or names of profiles in the home."
+        ),
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say everything that is wrong with a profile: file, line, key, and the nearest known key.
+
+    It is rendered for every kind of key and name, so that no branch of a template stays unread.
+    Exit status 3 when something is wrong.
+
+    Example: homeca profile check my-phone.cnf.j2
+    """
+    checked = [(given, _violations(given, home)) for given in files]
+    if as_json:
+        document(
+            profiles=[
+                {
+                    "profile": given,
+                    "usable": not found,
+                    "violations": [
+                        {"rule": one.rule, "text": one.text, "remedy": one.remedy} for one in found
+                    ],
+                }
+                for given, found in checked
+            ]
+        )
+    else:
+        for given, found in checked:
+            result(f"{visible(given)}: {bad(f'{len(found)} faults') if found else good('good')}")
+            for one in found:
+                result(f"  - {visible(one.text)} [{one.rule}]")
+                if one.remedy:
+                    result(f"    try: {visible(one.remedy)}")
+    if any(found for _, found in checked):
+        raise typer.Exit(3)
+
+
+def _violations(given: str, home: Path | None) -> tuple[Violation, ...]:
+    from ca.profiles.library import read_text, template_of
+
+    path = Path(given)
+    if path.is_file():
+        name = path.name.removesuffix(".j2").removesuffix(".cnf")
+        template = template_of(read_text(path), name=name, source=str(path))
+    else:
+        template = _library(home).template(given)
+    return _faults(template)
+
+
+def _faults(template: ProfileTemplate) -> tuple[Violation, ...]:
+    """Every fault in any situation, each once."""
+    from itertools import product
+
+    from ca.errors import ProfileMalformed
+    from ca.profiles.parse import parse_profile
+    from ca.profiles.render import RenderContext, render
+
+    found: dict[Violation, None] = {}
+    urls = "http://ca.home.arpa/x"
+    for key, kinds, subject, url in product(Key, ("", "dns"), (True, False), (None, urls)):
+        context = RenderContext(
+            key=key.value,
+            names=frozenset({kinds} - {""}),
+            subject=subject,
+            crl_url=url,
+            issuer_url=url,
+            ocsp_url=url,
+        )
+        try:
+            parse_profile(render(template, context), name=template.name, source=template.source)
+        except ProfileMalformed as error:
+            found |= dict.fromkeys(error.violations)
+    return tuple(found)

@@ -1,0 +1,208 @@
+"""`homeca status` on a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ca.cli.describing import span_text
+from ca.cli.opening import SOFTWARE_TPM, record
+from ca.cli.output import bad, day, document, fields, good, result, strong, warn, when
+from ca.interfaces import Custody, CustodyKind, IssuerState, serial_text
+from ca.names import visible
+from ca.services.premises import Concern
+from ca.services.standing import IssuerStanding, Standing, standing
+from ca.wiring import system_clock
+
+
+def show_status(home: Path | None, *, as_json: bool) -> bool:
+    """Show it; is all well?"""
+    with record(home) as (place, store):
+        found = standing(store, place, at=system_clock())
+        if as_json:
+            document(**_as_json(found, place.path))
+        else:
+            _print(found, place.path)
+    return found.is_well
+
+
+def _print(found: Standing, home: Path) -> None:
+    result(f"{strong('home')}     {visible(str(home))}")
+    result(f"{strong('custody')}  {_custody_text(found.custody)}")
+    result("")
+    result(strong("issuers"))
+    for top in found.tops:
+        for text in _tree_lines(top, at=found.at):
+            result(text)
+    if not found.tops:
+        result("  none yet: run `homeca init-root`")
+    counts = found.counts
+    result("")
+    result(strong("certificates"))
+    result(
+        fields(
+            [
+                ("valid", str(counts.valid)),
+                ("expired", str(counts.expired)),
+                ("revoked", str(counts.revoked)),
+                ("uncertain", str(counts.uncertain)),
+                ("failed", str(counts.failed)),
+            ]
+        )
+    )
+    if found.expiring:
+        first = found.expiring[0]
+        result(f"  next to end: {visible(first.subject)} on {day(first.not_after)}")
+    if found.custody is not None and found.custody.kind is CustodyKind.SOFTWARE_TPM:
+        warn(SOFTWARE_TPM)
+    urgent = [concern for concern in found.concerns if concern.needs_attention]
+    notes = [
+        concern
+        for concern in found.concerns
+        if not concern.needs_attention and concern.rule != "custody.software-tpm"
+    ]
+    result("")
+    if not urgent:
+        result(good("all is well"))
+    else:
+        result(bad(f"{len(urgent)} things need attention"))
+    for concern in (*urgent, *notes):
+        result(_concern_text(concern))
+
+
+def _concern_text(concern: Concern) -> str:
+    mark = bad("!") if concern.needs_attention else "-"
+    return f"  {mark} {concern.text} [{concern.rule}]\n      {concern.remedy}"
+
+
+def _custody_text(custody: Custody | None) -> str:
+    if custody is None:
+        return "none yet"
+    kind = custody.kind.value.replace("-", " ").replace("tpm", "TPM")
+    shown = bad(kind.upper()) if custody.kind is CustodyKind.SOFTWARE_TPM else good(kind)
+    model = " ".join(f"{custody.manufacturer} {custody.model}".split())
+    return f"{shown}, {visible(model)}, firmware {visible(custody.firmware)}, {custody.tcti}"
+
+
+def _tree_lines(
+    found: IssuerStanding, *, at: datetime, stem: str = "  ", rest: str = "  "
+) -> Iterator[str]:
+    """One issuer and what hangs below it, drawn with lines."""
+    issuer = found.issuer
+    yield f"{stem}{strong(visible(issuer.subject))}  ({issuer.slug})"
+    detail = rest + ("│  " if found.children else "   ")
+    yield detail + ", ".join(_issuer_facts(found, at=at))
+    if issuer.certificate is not None and issuer.has_key:
+        yield detail + _crl_text(found, at=at)
+    for index, child in enumerate(found.children):
+        is_last = index == len(found.children) - 1
+        yield from _tree_lines(
+            child,
+            at=at,
+            stem=rest + ("└─ " if is_last else "├─ "),
+            rest=rest + ("   " if is_last else "│  "),
+        )
+
+
+def _issuer_facts(found: IssuerStanding, *, at: datetime) -> Iterator[str]:
+    issuer = found.issuer
+    state = issuer.state.value
+    yield good(state) if issuer.state is IssuerState.ACTIVE else state
+    yield issuer.key_kind or "no key yet"
+    yield visible(issuer.key_file) if issuer.has_key else "its key is not here"
+    if issuer.not_after is not None:
+        left = issuer.not_after - at
+        ends = f"until {day(issuer.not_after)}"
+        yield f"{ends} ({span_text(left)} left)" if left.total_seconds() > 0 else bad(f"{ends}!")
+
+
+def _crl_text(found: IssuerStanding, *, at: datetime) -> str:
+    if found.crl is None:
+        return "no CRL yet"
+    crl = found.crl.crl
+    text = f"CRL {crl.number}, {crl.entries} revoked, next update {when(crl.next_update)}"
+    if crl.next_update < at:
+        return bad(f"{text}: EXPIRED")
+    return text
+
+
+def _as_json(found: Standing, home: Path) -> dict[str, Any]:
+    custody = found.custody
+    return {
+        "home": str(home),
+        "at": found.at,
+        "well": found.is_well,
+        "custody": (
+            {
+                "kind": custody.kind.value,
+                "tcti": custody.tcti,
+                "manufacturer": custody.manufacturer,
+                "model": custody.model,
+                "firmware": custody.firmware,
+            }
+            if custody is not None
+            else None
+        ),
+        "issuers": [_issuer_json(one, found) for one in found.issuers],
+        "counts": {
+            "valid": found.counts.valid,
+            "expired": found.counts.expired,
+            "revoked": found.counts.revoked,
+            "uncertain": found.counts.uncertain,
+            "failed": found.counts.failed,
+            "open": found.open_serials,
+            "expiring": found.expiring_count,
+        },
+        "expiring": [
+            {
+                "serial": serial_text(one.serial),
+                "subject": one.subject,
+                "not_after": one.not_after,
+            }
+            for one in found.expiring
+        ],
+        "concerns": [
+            {
+                "rule": one.rule,
+                "text": one.text,
+                "remedy": one.remedy,
+                "needs_attention": one.needs_attention,
+            }
+            for one in found.concerns
+        ],
+    }
+
+
+def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
+    issuer = one.issuer
+    slugs = {other.issuer.id: other.issuer.slug for other in found.issuers}
+    crl = one.crl
+    return {
+        "slug": issuer.slug,
+        "role": issuer.role.value,
+        "state": issuer.state.value,
+        "subject": issuer.subject,
+        "parent": slugs.get(issuer.parent_id) if issuer.parent_id is not None else None,
+        "serial": serial_text(issuer.serial) if issuer.serial is not None else None,
+        "key": issuer.key_kind,
+        "key_file": issuer.key_file or None,
+        "not_before": issuer.not_before,
+        "not_after": issuer.not_after,
+        "crl_url": issuer.crl_url,
+        "issuer_url": issuer.issuer_url,
+        "crl": (
+            {
+                "number": crl.crl.number,
+                "this_update": crl.crl.this_update,
+                "due": crl.due,
+                "next_update": crl.crl.next_update,
+                "entries": crl.crl.entries,
+                "missing": crl.missing,
+                "superfluous": crl.superfluous,
+            }
+            if crl is not None
+            else None
+        ),
+    }

@@ -1,0 +1,215 @@
+"""The auditor's look at CRLs: the newest against its columns, the record and the history."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ca.encoding.crl import crl_entry
+from ca.encoding.facts import CrlFacts
+from ca.encoding.inspect import read_certificate, read_crl
+from ca.errors import EncodingError
+from ca.interfaces import (
+    REASON_CODES,
+    CertificateRecord,
+    CrlRecord,
+    IssuerRecord,
+    Reason,
+    serial_text,
+)
+from ca.lint.gate import lint_crl
+from ca.lint.rule import LintContext, Severity
+from ca.names import visible
+from ca.services.facility import Facility
+from ca.services.finding import Finding, error, warning
+from ca.services.verification import check_signature
+
+_RESTORE = "restore the database from a backup made before this change"
+_CUT = "run `homeca crl`, and bring the files to your servers"
+_HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
+
+
+@dataclass(slots=True)
+class PublishedList:
+    """The newest CRL of an issuer, and the open lines of the record, as sets.
+
+    listed:   serial → reason code on the CRL. unseen: of those, the ones no row has claimed yet.
+    due:      serials whose line the next CRL would carry.
+    behind:   rows revoked after the CRL was cut, counted.
+    """
+
+    crl: CrlRecord | None = None
+    facts: CrlFacts | None = None
+    fault: str = ""
+    listed: dict[int, int | None] = field(default_factory=dict)
+    unseen: set[int] = field(default_factory=set)
+    due: set[int] = field(default_factory=set)
+    behind: int = 0
+
+    @classmethod
+    def of(cls, issuer: IssuerRecord, facility: Facility) -> PublishedList:
+        found = cls(crl=facility.store.last_crl(issuer.id))
+        since = None
+        if found.crl is not None:
+            since = found.crl.this_update
+            try:
+                found.facts = read_crl(found.crl.der)
+                found.listed = {e.serial: e.reason for e in found.facts.tbs.entries}
+            except EncodingError as fault:
+                found.fault = fault.problem
+        found.unseen = set(found.listed)
+        found.due = {line.serial for line in facility.store.revoked(issuer.id, expired_since=since)}
+        return found
+
+    @property
+    def this_update(self) -> datetime | None:
+        return self.crl.this_update if self.crl is not None else None
+
+
+def inspect_revocation(
+    record: CertificateRecord, published: PublishedList, where: str
+) -> Iterator[Finding]:
+    """One row beside the newest CRL of its issuer."""
+    published.unseen.discard(record.serial)
+    since = published.this_update
+    is_listed = record.serial in published.listed
+    if record.revocation is None:
+        if is_listed and published.listed[record.serial] != _HOLD:
+            yield error(
+                "check.revocation.undone",
+                where,
+                "the newest CRL says it is revoked for good; the record says it is not revoked",
+                _RESTORE,
+            )
+        elif is_listed:
+            yield warning(
+                "check.crl.released", where, "it was released and is still on the CRL", _CUT
+            )
+        return
+    if since is not None and record.not_after < since:
+        return  # it may have left the list
+    if record.serial not in published.due:
+        yield error(
+            "check.revocation.leaves-early",
+            where,
+            "its line would leave the CRL before the certificate has expired",
+            _RESTORE,
+        )
+    if since is None or is_listed or published.fault:
+        return
+    if record.revocation.revoked_at < since:
+        yield error(
+            "check.crl.missing",
+            where,
+            f"it was revoked on {record.revocation.revoked_at:%Y-%m-%d %H:%M} UTC and is not on "
+            "the CRL that was cut after that",
+            _CUT,
+        )
+    else:
+        published.behind += 1
+
+
+def leftovers(issuer: IssuerRecord, published: PublishedList) -> Iterator[Finding]:
+    """What the rows have left over."""
+    where = f"CRL of {visible(issuer.slug)}"
+    for serial in sorted(published.unseen)[:100]:
+        yield error(
+            "check.crl.unknown-serial",
+            where,
+            f"it lists {serial_text(abs(serial))}, which the record does not know",
+            _RESTORE,
+        )
+    if published.behind:
+        yield warning(
+            "check.crl.behind",
+            where,
+            f"{published.behind} serials were revoked after it was cut",
+            _CUT,
+        )
+
+
+def inspect_crls(
+    issuer: IssuerRecord, published: PublishedList, facility: Facility
+) -> Iterator[Finding]:
+    """The newest CRL against columns, signature, lint; the history; the lines to come."""
+    where = f"CRL of {visible(issuer.slug)}"
+    yield from _inspect_history(issuer, published, facility, where)
+    yield from _inspect_lines(issuer, facility)
+    if published.fault:
+        yield error("check.crl.malformed", where, published.fault, _RESTORE)
+    if published.crl is None or published.facts is None:
+        return
+    crl, tbs = published.crl, published.facts.tbs
+    end = tbs.next_update
+    columns = (
+        ("number", crl.number, tbs.number),
+        ("this_update", crl.this_update, tbs.this_update.moment),
+        ("next_update", crl.next_update, end.moment if end is not None else None),
+        ("entries", crl.entries, len(published.listed)),
+    )
+    for column, recorded, true in columns:
+        if recorded != true:
+            yield error(
+                f"check.crl.{column.replace('_', '-')}",
+                where,
+                f"its {column} is recorded as {recorded}; the CRL says {true}",
+                _RESTORE,
+            )
+    if tbs.issuer.der != issuer.subject_der:
+        yield error("check.crl.issuer", where, f"it names {tbs.issuer} as its issuer", _RESTORE)
+    try:
+        check_signature(published.facts, issuer.spki)
+    except EncodingError as fault:
+        yield error("check.crl.signature", where, fault.problem, _RESTORE)
+    context = LintContext(
+        now=crl.this_update,
+        issuer=read_certificate(issuer.certificate, tolerant=True) if issuer.certificate else None,
+        crl_urls=(issuer.crl_url,) if issuer.crl_url is not None else (),
+    )
+    for found in lint_crl(crl.der, context=context):
+        if found.severity is Severity.ERROR:
+            yield error("check.crl.lint", where, f"{found.text} [{found.rule}]", _CUT)
+
+
+def _inspect_history(
+    issuer: IssuerRecord, published: PublishedList, facility: Facility, where: str
+) -> Iterator[Finding]:
+    """Numbers and thisUpdate only go up, and the one that is kept is the last."""
+    before: tuple[int, datetime] | None = None
+    last_hash = None
+    for trace in facility.store.crl_history(issuer.id):
+        if trace.this_update is None:
+            continue
+        if before is not None and trace.this_update <= before[1]:
+            yield error(
+                "check.crl.history",
+                where,
+                f"CRL {trace.number} is not dated after CRL {before[0]}: clients may prefer "
+                "the older one",
+                _CUT,
+            )
+        before, last_hash = (trace.number, trace.this_update), trace.sha256
+    crl = published.crl
+    if before is None:
+        return
+    if crl is None or crl.number != before[0]:
+        yield error("check.crl.lost", where, f"CRL {before[0]}, the newest, is not kept", _CUT)
+    elif hashlib.sha256(crl.der).digest() != last_hash:
+        yield error(
+            "check.crl.sha256", where, "its octets are not those that were recorded", _RESTORE
+        )
+
+
+def _inspect_lines(issuer: IssuerRecord, facility: Facility) -> Iterator[Finding]:
+    """The encoded lines the next CRL will carry, against their columns."""
+    for line in facility.store.revoked(issuer.id, expired_since=None):
+        expected = crl_entry(line.serial, line.revoked_at, line.reason, line.invalidity)
+        if expected != line.entry:
+            yield error(
+                "check.revocation.entry",
+                f"serial {serial_text(line.serial)}",
+                "the line kept for the CRL is not what its date and reason encode to",
+                _RESTORE,
+            )

@@ -1,0 +1,254 @@
+"""The auditor: every row, CRL, key blob and file held against every other (`homeca check`).
+
+What Boulder's cert-checker does for a public CA, for a home: nothing is believed because it is
+recorded. Reads all of it once, in flat memory, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ca.encoding.inspect import read_certificate
+from ca.encoding.spki import parse_spki
+from ca.encoding.tpm import PublicArea
+from ca.errors import EncodingError, HomecaError
+from ca.interfaces import (
+    CertificateQuery,
+    CertificateRecord,
+    CustodyKind,
+    IssuerRecord,
+    IssuerState,
+    Role,
+    serial_text,
+)
+from ca.names import visible
+from ca.services.crl_inspection import PublishedList, inspect_crls, leftovers
+from ca.services.facility import Facility
+from ca.services.finding import Finding, error, warning
+from ca.services.premises import concerns_of_files, inspect_keys
+from ca.services.row_inspection import RowInspector, subject_text
+from ca.services.verification import check_signature
+
+_RESTORE = "restore the database from a backup made before this change"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What must be remembered from row to row: eight octets of each serial, of each issuer."""
+
+    serials: dict[int, array[int]] = field(default_factory=dict)
+
+    def add(self, record: CertificateRecord) -> None:
+        low = record.serial & (1 << 64) - 1
+        self.serials.setdefault(record.issuer_id, array("Q")).append(low)
+
+    def repeated(self) -> Iterator[tuple[int, int]]:
+        """(issuer_id, low 64 bits) of serials that came twice. Random ones share 64 bits never."""
+        for issuer_id, lows in self.serials.items():
+            previous = None
+            for low in sorted(lows):
+                if low == previous:
+                    yield issuer_id, low
+                previous = low
+
+
+def inspect(
+    facility: Facility, *, load_keys: bool = False, on_row: Callable[[], None] = lambda: None
+) -> Iterator[Finding]:
+    """Everything that is not as it should be, as it is found.
+
+    load_keys: open the TPM and load each key that lives here. on_row: called for each certificate.
+    Raises:    StoreError when the record cannot be read at all.
+    """
+    store = facility.store
+    issuers = store.issuers()
+    for fault in store.faults():
+        yield error("check.database", facility.home.database.name, fault, _RESTORE)
+    yield from _inspect_custody(facility)
+    for issuer in issuers:
+        yield from _inspect_issuer(issuer, issuers, facility)
+    yield from inspect_keys(facility.home, issuers)
+    published = {issuer.id: PublishedList.of(issuer, facility) for issuer in issuers}
+    rows = RowInspector(facility, issuers, published)
+    tally = _Tally()
+    for record in store.certificates(CertificateQuery()):
+        tally.add(record)
+        yield from rows.inspect(record)
+        on_row()
+    yield from _repeated(tally, issuers)
+    for issuer in issuers:
+        yield from inspect_crls(issuer, published[issuer.id], facility)
+        yield from leftovers(issuer, published[issuer.id])
+    for concern in concerns_of_files(facility.home, store):
+        make = error if concern.needs_attention else warning
+        yield make(f"check.{concern.rule}", "files", concern.text, concern.remedy)
+    if load_keys:
+        yield from _load_keys(issuers, facility)
+
+
+def _repeated(tally: _Tally, issuers: tuple[IssuerRecord, ...]) -> Iterator[Finding]:
+    slugs = {issuer.id: issuer.slug for issuer in issuers}
+    for issuer_id, low in tally.repeated():
+        yield error(
+            "check.serial.repeated",
+            visible(slugs.get(issuer_id, str(issuer_id))),
+            f"two rows have a serial that ends in {low:016X}",
+            _RESTORE,
+        )
+
+
+# ---------------------------------------------------------------- custody and issuers
+
+
+def _inspect_custody(facility: Facility) -> Iterator[Finding]:
+    custody = facility.store.custody()
+    if custody is None:
+        return
+    try:
+        PublicArea.from_tpm2b(custody.srk_public)
+    except EncodingError as fault:
+        yield error(
+            "check.custody.srk",
+            "custody",
+            f"the recorded storage key cannot be read: {fault.problem}",
+            _RESTORE,
+        )
+    is_embedded = custody.tcti == "embedded"
+    if is_embedded and custody.kind is not CustodyKind.SOFTWARE_TPM:
+        yield error(
+            "check.custody.kind",
+            "custody",
+            f"the embedded TPM is recorded as {custody.kind.value}; it is a software TPM",
+            _RESTORE,
+        )
+
+
+def _inspect_issuer(
+    issuer: IssuerRecord, issuers: tuple[IssuerRecord, ...], facility: Facility
+) -> Iterator[Finding]:
+    """The columns of an issuer against its certificate, and that against its parent."""
+    where = f"issuer {visible(issuer.slug)}"
+    if issuer.certificate is None:
+        return
+    try:
+        facts = read_certificate(issuer.certificate)
+    except EncodingError as fault:
+        yield error("check.issuer.certificate", where, fault.problem, _RESTORE)
+        return
+    tbs = facts.tbs
+    columns = (
+        ("subject", issuer.subject, subject_text(tbs.subject)),
+        ("subject_der", issuer.subject_der.hex(), tbs.subject.der.hex()),
+        ("spki", issuer.spki.hex(), tbs.spki.hex()),
+        ("serial", issuer.serial, tbs.serial),
+        ("not_before", issuer.not_before, tbs.not_before.moment),
+        ("not_after", issuer.not_after, tbs.not_after.moment),
+        ("role", issuer.role is Role.ROOT, tbs.is_self_issued),
+    )
+    for column, recorded, true in columns:
+        if recorded != true:
+            yield error(
+                f"check.issuer.{column.replace('_', '-')}",
+                where,
+                f"its {column} is recorded as {visible(str(recorded))!r}; its certificate says "
+                f"{visible(str(true))!r}",
+                _RESTORE,
+            )
+    if not tbs.is_ca or "keyCertSign" not in (tbs.key_usage or ()):
+        yield error("check.issuer.not-a-ca", where, "its certificate is not a CA's", _RESTORE)
+    yield from _inspect_key_kind(issuer, where)
+    yield from _inspect_parent(issuer, issuers, facility, where)
+
+
+def _inspect_key_kind(issuer: IssuerRecord, where: str) -> Iterator[Finding]:
+    if not issuer.key_kind:
+        return
+    try:
+        kind = parse_spki(issuer.spki).kind_name
+    except EncodingError as fault:
+        yield error("check.issuer.spki", where, fault.problem, _RESTORE)
+        return
+    if kind != issuer.key_kind:
+        yield error(
+            "check.issuer.key-kind",
+            where,
+            f"its key is recorded as {visible(issuer.key_kind)!r} and is {kind!r}",
+            _RESTORE,
+        )
+
+
+def _inspect_parent(
+    issuer: IssuerRecord, issuers: tuple[IssuerRecord, ...], facility: Facility, where: str
+) -> Iterator[Finding]:
+    by_id = {one.id: one for one in issuers}
+    parent = by_id.get(issuer.parent_id) if issuer.parent_id is not None else issuer
+    if parent is None or (issuer.parent_id is None and issuer.role is not Role.ROOT):
+        yield error("check.issuer.parent", where, "it has no parent in the record", _RESTORE)
+        return
+    facts = read_certificate(issuer.certificate or b"")
+    try:
+        check_signature(facts, parent.spki)
+    except HomecaError as fault:
+        yield error("check.issuer.signature", where, fault.problem, _RESTORE)
+    if facts.tbs.issuer.der != parent.subject_der:
+        yield error(
+            "check.issuer.chain",
+            where,
+            f"its certificate names {facts.tbs.issuer} as its issuer, not "
+            f"{visible(parent.subject)}",
+            _RESTORE,
+        )
+    if parent.has_key and issuer.serial is not None:
+        rows = facility.store.by_serial(issuer.serial)
+        if not any(row.issuer_id == parent.id and row.der == issuer.certificate for row in rows):
+            yield error(
+                "check.issuer.unrecorded",
+                where,
+                f"its certificate {serial_text(issuer.serial)} is not among those its parent "
+                "issued",
+                _RESTORE,
+            )
+
+
+# ---------------------------------------------------------------- keys in the TPM
+
+
+def _load_keys(issuers: tuple[IssuerRecord, ...], facility: Facility) -> Iterator[Finding]:
+    """Every key that lives here, loaded once; nothing is signed with it."""
+    recorded = facility.store.custody()
+    try:
+        found = facility.custody().describe()
+    except HomecaError as fault:
+        yield error("check.custody.tpm", "TPM", fault.problem, fault.remedy)
+        return
+    if recorded is not None and (recorded.kind, recorded.srk_public) != (
+        found.kind,
+        found.srk_public,
+    ):
+        yield error(
+            "check.custody.tpm",
+            "TPM",
+            f"it is a {found.kind.value} and not the recorded one",
+            "see `homeca tpm info`",
+        )
+    for issuer in issuers:
+        if not issuer.has_key or issuer.state is IssuerState.ABANDONED:
+            continue
+        try:
+            with facility.key_of(issuer):
+                pass
+        except HomecaError as fault:
+            yield error(
+                "check.key.load",
+                visible(issuer.key_file),
+                fault.problem,
+                fault.remedy,
+            )
+
+
+def total_rows(facility: Facility) -> int:
+    """How many certificates `inspect` will look at, nearly: for a progress bar."""
+    counts = facility.store.counts(at=facility.clock())
+    return counts.valid + counts.expired + counts.revoked + counts.uncertain + counts.failed

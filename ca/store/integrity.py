@@ -1,0 +1,44 @@
+"""What the database itself finds wrong: damaged pages, dangling references, dropped rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, inspect
+
+from ca.store.engine import Database
+from ca.store.tables import metadata
+
+#: Tables nothing is deleted from, and whose rows change only forwards (`migrations/`).
+_GUARDED = ("custody", "profiles", "issuers", "certificates", "revocations", "crls")
+_TRIGGERS = frozenset(f"tr_{table}_{event}" for table in _GUARDED for event in ("change", "delete"))
+_MOST = 10
+
+
+class Integrity:
+    """The part of the store that examines its own database."""
+
+    _database: Database
+
+    def faults(self) -> tuple[str, ...]:
+        """One sentence each; none when the database is sound and its rules are in force."""
+        with self._database.read() as connection:
+            return (
+                *self._database.damages(connection),
+                *(
+                    f"rows of the table {table!r} refer to rows that are not there"
+                    for table in self._database.dangling(connection)
+                ),
+                *_missing_rules(connection, self._database.triggers(connection)),
+            )
+
+
+def _missing_rules(connection: Connection, triggers: frozenset[str]) -> Iterator[str]:
+    for name in sorted(_TRIGGERS - triggers):
+        yield f"the rule {name!r}, which keeps rows from being changed or deleted, is gone"
+    found = inspect(connection)
+    for table in metadata.sorted_tables:
+        indices = {index["name"] for index in found.get_indexes(table.name)}
+        for index in sorted(str(one.name) for one in table.indexes if one.unique):
+            if index not in indices:
+                yield f"the rule {index!r}, which keeps rows apart, is gone"

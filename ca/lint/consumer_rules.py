@@ -30,7 +30,8 @@ from ca.lint.consumers import (
     canonical,
 )
 from ca.lint.extension_rules import ANY_EKU, CLIENT_AUTH, SERVER_AUTH
-from ca.lint.field_rules import SMALLEST_RSA, broken_algorithm, family
+from ca.lint.field_rules import broken_algorithm
+from ca.lint.key_rules import SMALLEST_RSA, family
 from ca.lint.rule import Chapter, LintContext, LintRole
 from ca.names import COMMON_NAME, visible
 

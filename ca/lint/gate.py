@@ -1,7 +1,7 @@
 """Lint before the signature and after it: only what passes becomes a `LintedTbs`.
 
-The rules stand in `field_rules`, `extension_rules`, `name_rules`, `consumer_rules` and
-`crl_rules`; this is where they are asked. Pure: no files, no clock, no key.
+The rules stand in the modules called `*_rules`; this is where they are asked. Pure: no files, no
+clock, no key.
 """
 
 from __future__ import annotations
@@ -12,18 +12,33 @@ from typing import NoReturn, TypeVar, final
 from ca.encoding.facts import CertificateFacts, CrlFacts, CrlTbsFacts, TbsFacts
 from ca.encoding.inspect import read_certificate, read_crl, read_crl_tbs, read_tbs
 from ca.errors import LintRefused, Violation
-from ca.lint import consumer_rules, crl_rules, extension_rules, field_rules, name_rules
+from ca.lint import (
+    constraint_rules,
+    consumer_rules,
+    crl_rules,
+    extension_rules,
+    field_rules,
+    identifier_rules,
+    key_rules,
+    location_rules,
+    name_rules,
+)
 from ca.lint.consumers import canonical
+from ca.lint.crl_survey import CrlSurvey, survey
 from ca.lint.rule import Artefact, Finding, LintContext, LintRole, Rule, Severity
 
 TBS_RULES: tuple[Rule[TbsFacts], ...] = (
     *field_rules.RULES,
+    *key_rules.RULES,
     *extension_rules.RULES,
+    *identifier_rules.RULES,
+    *location_rules.RULES,
     *name_rules.RULES,
+    *constraint_rules.RULES,
     *consumer_rules.RULES,
 )
 CERTIFICATE_RULES: tuple[Rule[CertificateFacts], ...] = tuple(field_rules.CERTIFICATE_RULES)
-CRL_RULES: tuple[Rule[crl_rules.CrlSurvey], ...] = tuple(crl_rules.RULES)
+CRL_RULES: tuple[Rule[CrlSurvey], ...] = tuple(crl_rules.RULES)
 
 _SEAL = object()
 _Looked = TypeVar("_Looked")
@@ -104,11 +119,9 @@ def examine_tbs(der: bytes, *, context: LintContext) -> tuple[TbsFacts, tuple[Fi
     return facts, _ask(TBS_RULES, facts, context, Artefact.TBS)
 
 
-def examine_crl_tbs(
-    der: bytes, *, context: LintContext
-) -> tuple[crl_rules.CrlSurvey, tuple[Finding, ...]]:
+def examine_crl_tbs(der: bytes, *, context: LintContext) -> tuple[CrlSurvey, tuple[Finding, ...]]:
     """What `lint_crl_tbs` would say, all of it, without refusing. Raises: CertificateMalformed."""
-    looked = crl_rules.survey(read_crl_tbs(der, tolerant=True), context)
+    looked = survey(read_crl_tbs(der, tolerant=True), context)
     return looked, _ask(CRL_RULES, looked, context, Artefact.CRL_TBS)
 
 
@@ -127,7 +140,7 @@ def lint_certificate(der: bytes, *, context: LintContext) -> tuple[Finding, ...]
 def lint_crl(der: bytes, *, context: LintContext) -> tuple[Finding, ...]:
     """Everything a CRL breaks, in the order of the rules. Raises: as `lint_certificate`."""
     crl: CrlFacts = read_crl(der, tolerant=True)
-    looked = crl_rules.survey(crl.tbs, context, crl)
+    looked = survey(crl.tbs, context, crl)
     return _ask(CRL_RULES, looked, context, Artefact.CRL)
 
 
@@ -138,7 +151,7 @@ def role_of(tbs: TbsFacts) -> LintRole:
     return LintRole.ROOT if tbs.is_self_issued else LintRole.INTERMEDIATE
 
 
-def rules() -> Iterable[Rule[TbsFacts] | Rule[CertificateFacts] | Rule[crl_rules.CrlSurvey]]:
+def rules() -> Iterable[Rule[TbsFacts] | Rule[CertificateFacts] | Rule[CrlSurvey]]:
     """Every rule there is, for listings."""
     return (*CERTIFICATE_RULES, *TBS_RULES, *CRL_RULES)
 

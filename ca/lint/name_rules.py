@@ -1,5 +1,4 @@
-"""Rules on subject and subjectAltName, and on whether the issuers permit them (RFC 5280 §4.1.2.6,
-§4.2.1.6, §4.2.1.10; RFC 9549; CA/B BR 7.1.4)."""
+"""Rules on subject and subjectAltName (RFC 5280 §4.1.2.6, §4.2.1.6; RFC 9549; CA/B BR 7.1.4)."""
 
 from __future__ import annotations
 
@@ -9,16 +8,13 @@ from ipaddress import ip_address
 
 from ca.encoding import tlv
 from ca.encoding.facts import AttributeFacts, GeneralNameFacts, NameFacts, TbsFacts
-from ca.encoding.inspect_extensions import NAME_CONSTRAINTS, SUBJECT_ALT_NAME
+from ca.encoding.inspect_extensions import SUBJECT_ALT_NAME
 from ca.errors import IllegalName
 from ca.lint.extension_rules import CLIENT_AUTH, SERVER_AUTH
 from ca.lint.rule import Chapter, LintContext, LintRole
 from ca.names import (
     COMMON_NAME,
     COUNTRY,
-    DNSName,
-    EmailName,
-    NameConstraints,
     attribute_type,
     is_printable_string,
     visible,
@@ -290,81 +286,3 @@ def san_once(tbs: TbsFacts, _context: LintContext) -> str | None:
     """No name stands twice in subjectAltName."""
     names = [(n.tag, n.octets.lower() if n.tag == DNS else n.octets) for n in tbs.san or ()]
     return None if len(set(names)) == len(names) else "a name stands there twice"
-
-
-# ---------------------------------------------------------------- name constraints
-
-
-@RULES.error("rfc5280.4.2.1.10.names-permitted", "RFC 5280 §4.2.1.10, §6.1.3 (b); d.7 rows 3, 7")
-def names_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
-    """Every name lies within the name constraints of every issuer: DNS, address, e-mail."""
-    if _issuer_is_unreadable(context):
-        return "the issuer's name constraints cannot be read, so nothing is known to be permitted"
-    every = _constraints(context)
-    if not every:
-        return None
-    outside = [str(name) for name in tbs.san or () if not all(_permits(c, name) for c in every)]
-    for value in tbs.subject.values(EMAIL_ADDRESS):
-        if not all(_permits_mail(c, value) for c in every):
-            outside.append(f"emailAddress={visible(value)}")
-    return f"outside the issuers' name constraints: {', '.join(outside)}" if outside else None
-
-
-@RULES.error(
-    "d7.1.common-name", "OpenSSL 3.0 NAME_CONSTRAINTS_check_CN; client-rules d.7 row 1, 2026"
-)
-def common_name_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
-    """Without a dNSName, a commonName with a dot counts as one and must be permitted."""
-    every = _constraints(context)
-    if not every or context.role is not LintRole.LEAF or any(_names(tbs, DNS)):
-        return None
-    for value in tbs.subject.values(COMMON_NAME):
-        if _openssl_takes_for_host(value) and not all(_permits_host(c, value) for c in every):
-            return (
-                f"commonName {visible(value)!r} has a dot and there is no dNSName: "
-                "OpenSSL measures it against the issuers' name constraints, and refuses it"
-            )
-    return None
-
-
-def _issuer_is_unreadable(context: LintContext) -> bool:
-    if context.issuer is None or context.issuer.tbs.extension(NAME_CONSTRAINTS) is None:
-        return False
-    own = context.issuer.tbs.name_constraints
-    return own is None or own.constraints is None
-
-
-def _constraints(context: LintContext) -> tuple[NameConstraints, ...]:
-    own = context.issuer.tbs.name_constraints if context.issuer is not None else None
-    if own is None or own.constraints is None:
-        return context.constraints
-    return (own.constraints, *context.constraints)
-
-
-def _permits(constraints: NameConstraints, name: GeneralNameFacts) -> bool:
-    if name.name is not None:
-        return constraints.permits(name.name)
-    # Illegal names are errors of their own, but for an underscore, which is a warning only.
-    return not (name.tag == DNS and "_" in name.text) or _permits_host(constraints, name.text)
-
-
-def _permits_mail(constraints: NameConstraints, value: str) -> bool:
-    try:
-        return constraints.permits(EmailName.parse(value))
-    except IllegalName:
-        return not constraints.permitted_email
-
-
-def _permits_host(constraints: NameConstraints, value: str) -> bool:
-    return constraints.permits(DNSName(value.lower()))
-
-
-def _openssl_takes_for_host(value: str) -> bool:
-    """Two labels or more of letters, digits, hyphen and underscore (crypto/x509/v3_ncons.c)."""
-    return bool(
-        re.fullmatch(
-            r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
-            r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)+",
-            value,
-        )
-    )

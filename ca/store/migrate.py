@@ -26,6 +26,10 @@ from ca.store.engine import Database, connect
 from ca.store.schema import REVISION, revision
 from ca.store.tables import metadata
 
+for _index in (index for table in metadata.tables.values() for index in table.indexes):
+    # see `ca.store.tables._partial`
+    _index.dialect_options["postgresql"]["where"] = _index.dialect_options["sqlite"]["where"]
+
 
 def upgrade(database: Database, found: str | None) -> None:
     """All pending migrations in one transaction; several processes may do it at once.

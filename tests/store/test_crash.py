@@ -48,12 +48,16 @@ def check_whole(place: Path) -> None:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def killing(call: str, nth: int) -> tuple[str, ...]:
-    """strace that kills its program in the nth call of that kind."""
+def strace(*options: str) -> tuple[str, ...]:
     if shutil.which("strace") is None:
         pytest.fail("strace is missing: apt-get install strace")
+    return ("strace", "-f", "-qq", *options)
+
+
+def killing(call: str, nth: int) -> tuple[str, ...]:
+    """strace that kills its program in the nth call of that kind."""
     inject = f"inject={call}:signal=SIGKILL:when={nth}"
-    return ("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+    return strace("-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,24 @@ def test_a_batch_killed_half_way_is_there_whole_or_not_at_all(
             assert len(there) == BATCH
         check_whole(place)
     assert killed, "no run was killed: nothing was tested"
+
+
+def test_an_act_is_flushed_to_the_disk_before_it_is_acknowledged(
+    place: Path, tmp_path: Path
+) -> None:
+    with closing(open_store(place)) as store:
+        issuer = active_issuer(store)
+    log = tmp_path / "calls"
+    traced = strace("-y", "-o", str(log), "-e", "trace=pwrite64,fdatasync,fsync,write")
+    assert "recorded" in work("intents", str(place), str(issuer), "1", "3", under=traced).stdout
+    calls = log.read_text().splitlines()
+
+    def last(*marks: str, before: int) -> int:
+        return max(n for n, call in enumerate(calls[:before]) if all(m in call for m in marks))
+
+    said = last("write(1", "recorded", before=len(calls))
+    flushed = last("sync(", "homeca.db-wal", before=said)
+    assert flushed > last("pwrite64(", "homeca.db-wal", before=said)
 
 
 def test_the_batch_is_recorded_when_nobody_kills_it(place: Path) -> None:

@@ -221,8 +221,7 @@ def test_a_closed_store_leaves_one_file(place: Path) -> None:
         assert store.by_serial(Serial(7))
 
 
-def test_what_was_acknowledged_is_on_the_disk(place: Path, tmp_path: Path) -> None:
-    """Copied away under the open store, as a power cut would leave it."""
+def test_files_copied_under_an_open_store_hold_every_act(place: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     with closing(open_store(place)) as store:

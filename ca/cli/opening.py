@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ca.cli.options import chosen_home, read_pin
 from ca.cli.output import say, warn
 from ca.home import Home
-from ca.interfaces import CertificateStore, CustodyKind, Secret, Settlement, serial_text
+from ca.interfaces import (
+    CertificateStore,
+    Clock,
+    CustodyKind,
+    IssuerState,
+    Secret,
+    Settlement,
+    serial_text,
+)
 from ca.names import visible
-from ca.wiring import Opening, open_facility, open_settings, open_store
+from ca.wiring import Opening, open_facility, open_settings, open_store, system_clock
 
 if TYPE_CHECKING:
     from ca.services.facility import Facility
@@ -73,7 +82,24 @@ def mention_custody(kind: CustodyKind) -> None:
 
 @contextmanager
 def record(home: Path | None) -> Iterator[tuple[Home, CertificateStore]]:
-    """The home and its record, for a command that only looks: no TPM, no write lock."""
+    """The home and its record, for a command that only looks: no TPM, and no write lock.
+
+    Only what a crash left open is written down as what it is, and said.
+    """
     found = Home(chosen_home(home))
     with open_store(found, open_settings(found)) as store:
+        if store.open_serials() or any(i.state is IssuerState.PENDING for i in store.issuers()):
+            from ca.services.settlement import settle
+
+            for settlement in settle(Record(home=found, store=store, clock=system_clock)):
+                report_settlement(settlement)
         yield found, store
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The part of a facility that settling needs."""
+
+    home: Home
+    store: CertificateStore
+    clock: Clock

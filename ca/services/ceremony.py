@@ -86,8 +86,7 @@ def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
                 remedy="use another --home for another CA; `homeca status` shows this one",
             )
     subject = DistinguishedName.of(("O", plan.name), ("CN", f"{plan.name} Root CA"))
-    issuer = _begin(Role.ROOT, "root", subject, None, plan, facility, now=now)
-    with _abandoning(issuer, facility):
+    with _beginning(Role.ROOT, "root", subject, None, plan, facility, now=now) as issuer:
         serial = _reserve(issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
         constraints = plan.constraints
@@ -117,8 +116,7 @@ def init_intermediate(plan: Plan, facility: Facility) -> IssuerRecord:
             "`homeca init-intermediate --certificate FILE`",
         )
     slug, subject = _next_generation(plan.name, facility)
-    issuer = _begin(Role.INTERMEDIATE, slug, subject, root, plan, facility, now=now)
-    with _abandoning(issuer, facility):
+    with _beginning(Role.INTERMEDIATE, slug, subject, root, plan, facility, now=now) as issuer:
         serial = _reserve(root.issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
         context = _intermediate_context(root, plan.kind)
@@ -150,8 +148,9 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
             remedy="make an ec-p256, ec-p384 or rsa-3072 key in the other home",
         )
     slug, _ = _next_generation(plan.name, facility)
-    issuer = _begin(Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now)
-    with _abandoning(issuer, facility):
+    with _beginning(
+        Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now
+    ) as issuer:
         facility.store.record_issuer_key(
             issuer.id, spki=request.spki.der, key_kind=kind.name, key_file=""
         )
@@ -176,8 +175,7 @@ def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, 
     """
     now = facility.check_clock()
     slug, subject = _next_generation(plan.name, facility)
-    issuer = _begin(Role.INTERMEDIATE, slug, subject, None, plan, facility, now=now)
-    with _abandoning(issuer, facility):
+    with _beginning(Role.INTERMEDIATE, slug, subject, None, plan, facility, now=now) as issuer:
         issuer = _make_key(issuer, plan, facility)
         profile = _profile(
             INTERMEDIATE_PROFILE,
@@ -472,6 +470,28 @@ def _publish(issuer_id: int, facility: Facility) -> IssuerRecord:
     )
     write_whole(directory / f"{issuer.slug}.crt", der, mode=PUBLIC_FILE, replace=True)
     return issuer
+
+
+@contextmanager
+def _beginning(
+    role: Role,
+    slug: str,
+    subject: DistinguishedName,
+    parent: Authority | None,
+    plan: Plan,
+    facility: Facility,
+    *,
+    now: datetime,
+) -> Iterator[IssuerRecord]:
+    """A pending issuer for as long as its ceremony takes.
+
+    The issuing lock is held throughout: making a key may take a minute, and another command
+    that found the pending row meanwhile would take it for one a crash left behind.
+    """
+    with facility.issuing():
+        issuer = _begin(role, slug, subject, parent, plan, facility, now=now)
+        with _abandoning(issuer, facility):
+            yield issuer
 
 
 @contextmanager

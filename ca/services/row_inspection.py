@@ -62,20 +62,31 @@ class RowInspector:
                 "its signature may exist and it is not revoked",
                 f"run `homeca revoke {serial_text(record.serial)}`",
             )
-        if record.tbs:
-            yield from self._inspect_tbs(record, issuer, where)
+        facts: CertificateFacts | None = None
         if record.der is not None:
-            yield from self._inspect_der(record, issuer, where)
+            try:
+                facts = read_certificate(record.der)
+            except EncodingError as fault:
+                yield error("check.row.der", where, fault.problem, _RESTORE)
+        if record.tbs:
+            yield from self._inspect_tbs(record, facts, issuer, where)
+        if facts is not None:
+            yield from self._inspect_der(record, facts, issuer, where)
         if issuer is not None and record.state in (State.ISSUED, State.UNCERTAIN):
             yield from inspect_revocation(record, self._published[issuer.id], where)
 
     # ------------------------------------------------------------ what was to be signed
 
     def _inspect_tbs(
-        self, record: CertificateRecord, issuer: IssuerRecord | None, where: str
+        self,
+        record: CertificateRecord,
+        facts: CertificateFacts | None,
+        issuer: IssuerRecord | None,
+        where: str,
     ) -> Iterator[Finding]:
         try:
-            tbs = read_tbs(record.tbs)
+            is_read = facts is not None and facts.tbs.der == record.tbs
+            tbs = facts.tbs if is_read and facts is not None else read_tbs(record.tbs)
         except EncodingError as fault:
             yield error("check.row.tbs", where, f"its TBS: {fault.problem}", _RESTORE)
             return
@@ -163,14 +174,12 @@ class RowInspector:
     # ------------------------------------------------------------ what was signed
 
     def _inspect_der(
-        self, record: CertificateRecord, issuer: IssuerRecord | None, where: str
+        self,
+        record: CertificateRecord,
+        facts: CertificateFacts,
+        issuer: IssuerRecord | None,
+        where: str,
     ) -> Iterator[Finding]:
-        der = record.der or b""
-        try:
-            facts = read_certificate(der)
-        except EncodingError as fault:
-            yield error("check.row.der", where, fault.problem, _RESTORE)
-            return
         if facts.tbs.der != record.tbs:
             yield error(
                 "check.row.tbs-differs",
@@ -178,7 +187,7 @@ class RowInspector:
                 "its certificate does not hold the TBS that was recorded before the signature",
                 "find out who used the key; revoke it",
             )
-        if facts.tbs.is_ca and der not in self._own:
+        if facts.tbs.is_ca and facts.der not in self._own:
             yield error(
                 "check.row.unexpected-ca", where, "it is a CA and no issuer of this home", _REVOKE
             )

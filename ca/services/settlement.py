@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from ca.encoding.crl import crl_entry
 from ca.encoding.spki import spki_sha256
 from ca.files import locked_if_free
@@ -14,13 +16,29 @@ from ca.interfaces import (
     State,
     Validity,
 )
-from ca.services.facility import Facility
+
+if TYPE_CHECKING:
+    from ca.home import Home
+    from ca.interfaces import CertificateStore, Clock
 
 _KILLED_BEFORE = "homeca was ended before its TBS was recorded: no signature can exist"
 _KILLED_WITHIN = "homeca was ended while signing: a signature may exist"
 
 
-def settle(facility: Facility) -> tuple[Settlement, ...]:
+class Workplace(Protocol):
+    """What settling needs of a facility: no TPM, no profiles."""
+
+    @property
+    def home(self) -> Home: ...
+
+    @property
+    def store(self) -> CertificateStore: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+def settle(facility: Workplace) -> tuple[Settlement, ...]:
     """End every open serial and ceremony, unless another homeca is at work on one.
 
     A reserved serial has failed: its key was never asked. An intended one is uncertain: its
@@ -41,7 +59,7 @@ def settle(facility: Facility) -> tuple[Settlement, ...]:
         return tuple(serials + ceremonies)
 
 
-def _is_anything_open(facility: Facility) -> bool:
+def _is_anything_open(facility: Workplace) -> bool:
     return bool(facility.store.open_serials()) or any(map(_is_broken_off, facility.store.issuers()))
 
 
@@ -51,7 +69,7 @@ def _is_broken_off(issuer: IssuerRecord) -> bool:
     return issuer.state is IssuerState.PENDING and not waits
 
 
-def _settle_serial(record: CertificateRecord, facility: Facility) -> Settlement:
+def _settle_serial(record: CertificateRecord, facility: Workplace) -> Settlement:
     now = facility.clock()
     after = State.FAILED if record.state is State.RESERVED else State.UNCERTAIN
     facility.store.settle(
@@ -73,7 +91,7 @@ def _settle_serial(record: CertificateRecord, facility: Facility) -> Settlement:
     )
 
 
-def _settle_ceremony(issuer: IssuerRecord, facility: Facility) -> Settlement:
+def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
     """Complete it if its certificate is in the record, else abandon it and its key."""
     certificate = _recorded_certificate(issuer, facility)
     if certificate is not None:
@@ -98,7 +116,7 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Facility) -> Settlement:
     )
 
 
-def _recorded_certificate(issuer: IssuerRecord, facility: Facility) -> CertificateRecord | None:
+def _recorded_certificate(issuer: IssuerRecord, facility: Workplace) -> CertificateRecord | None:
     for record in facility.store.by_spki(spki_sha256(issuer.spki)) if issuer.spki else ():
         if record.state is State.ISSUED and record.subject == issuer.subject:
             return record

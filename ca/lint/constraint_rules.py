@@ -9,7 +9,7 @@ from ca.encoding.facts import GeneralNameFacts, TbsFacts
 from ca.encoding.inspect_extensions import NAME_CONSTRAINTS
 from ca.errors import IllegalName
 from ca.lint.extension_rules import is_critical
-from ca.lint.rule import Chapter, LintContext, LintRole
+from ca.lint.rule import Chapter, LintContext, LintRole, few
 from ca.names import COMMON_NAME, DNSName, EmailName, NameConstraints, visible
 
 EMAIL_ADDRESS = "1.2.840.113549.1.9.1"
@@ -96,7 +96,7 @@ def names_permitted(tbs: TbsFacts, context: LintContext) -> str | None:
     for value in tbs.subject.values(EMAIL_ADDRESS):
         if not all(_permits_mail(c, value) for c in every):
             outside.append(f"emailAddress={visible(value)}")
-    return f"outside the issuers' name constraints: {', '.join(outside)}" if outside else None
+    return f"outside the issuers' name constraints: {few(outside)}" if outside else None
 
 
 @RULES.error(

@@ -18,7 +18,7 @@ from ca.lint.field_rules import (
     wrong_parameters,
     wrong_type,
 )
-from ca.lint.rule import CRL_AFTER, CRL_BEFORE_AND_AFTER, Chapter, LintContext
+from ca.lint.rule import CRL_AFTER, CRL_BEFORE_AND_AFTER, Chapter, LintContext, few
 
 MAX_NUMBER = 20  # octets
 LONGEST = timedelta(days=367)  # CA/B BR 4.9.7: 12 months for a CRL of CA certificates
@@ -216,7 +216,7 @@ def critical_known(looked: CrlSurvey, _context: LintContext) -> str | None:
     """Only issuingDistributionPoint is critical."""
     allowed = (ISSUING_DISTRIBUTION_POINT, DELTA_CRL_INDICATOR)
     strange = [e.oid for e in looked.crl.extensions if e.critical and e.oid not in allowed]
-    return f"critical: {', '.join(strange)}" if strange else None
+    return f"critical: {few(strange)}" if strange else None
 
 
 @RULES.error("rfc5280.5.2.1.aki", "RFC 5280 §5.2.1")

@@ -14,7 +14,7 @@ from ca.encoding.inspect_extensions import (
     KEY_USAGE,
 )
 from ca.lint.key_rules import family
-from ca.lint.rule import Chapter, LintContext, LintRole
+from ca.lint.rule import Chapter, LintContext, LintRole, few
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
@@ -55,14 +55,14 @@ def no_duplicates(tbs: TbsFacts, _context: LintContext) -> str | None:
     if len({e.oid for e in tbs.extensions}) == len(tbs.extensions):
         return None
     twice = [oid for oid, count in Counter(e.oid for e in tbs.extensions).items() if count > 1]
-    return f"there more than once: {', '.join(twice)}"
+    return f"there more than once: {few(twice)}"
 
 
 @RULES.error("rfc5280.4.2.critical-known", "RFC 5280 §4.2")
 def critical_known(tbs: TbsFacts, _context: LintContext) -> str | None:
     """Only extensions that verifiers process are critical."""
     strange = [e.oid for e in tbs.extensions if e.critical and e.oid not in PROCESSED]
-    return f"critical, and unknown to most: {', '.join(strange)}" if strange else None
+    return f"critical, and unknown to most: {few(strange)}" if strange else None
 
 
 @RULES.notice("netscape.obsolete", "OpenSSL x509v3_config(5), Netscape extensions: obsolete")

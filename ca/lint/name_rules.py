@@ -11,7 +11,7 @@ from ca.encoding.facts import AttributeFacts, GeneralNameFacts, NameFacts, TbsFa
 from ca.encoding.inspect_extensions import SUBJECT_ALT_NAME
 from ca.errors import IllegalName
 from ca.lint.extension_rules import CLIENT_AUTH, SERVER_AUTH
-from ca.lint.rule import Chapter, LintContext, LintRole
+from ca.lint.rule import Chapter, LintContext, LintRole, few
 from ca.names import (
     COMMON_NAME,
     COUNTRY,
@@ -72,7 +72,7 @@ def san_not_critical(tbs: TbsFacts, _context: LintContext) -> str | None:
 
 def _faulty(name: NameFacts, wrong: str, attributes: Iterator[AttributeFacts]) -> str | None:
     found = [str(attribute) for attribute in attributes]
-    return f"{wrong}: {', '.join(found)}" if found else None
+    return f"{wrong}: {few(found)}" if found else None
 
 
 @RULES.error("rfc5280.4.1.2.4.string-type", "RFC 5280 §4.1.2.4, appendix A.1")
@@ -147,9 +147,9 @@ def no_san(tbs: TbsFacts, context: LintContext) -> str | None:
     return "subjectAltName is missing" if CLIENT_AUTH in (tbs.eku or ()) else None
 
 
-@RULES.error("br.7.1.2.7.12.server-san", "CA/B BR 7.1.2.7.12; RFC 9525 §2")
+@RULES.warning("br.7.1.2.7.12.server-san", "CA/B BR 7.1.2.7.12; RFC 9525 §2")
 def server_san(tbs: TbsFacts, context: LintContext) -> str | None:
-    """A TLS server is named by dNSName or iPAddress."""
+    """A TLS server is named by dNSName or iPAddress; OpenVPN alone does without."""
     if context.role is not LintRole.LEAF or not _is_server(tbs):
         return None
     if any(name.tag in (DNS, IP) for name in tbs.san or ()):
@@ -159,8 +159,10 @@ def server_san(tbs: TbsFacts, context: LintContext) -> str | None:
 
 @RULES.error("br.7.1.4.3.cn-in-san", "CA/B BR 7.1.4.3; client-rules WF1, WI6")
 def common_name_in_san(tbs: TbsFacts, context: LintContext) -> str | None:
-    """A commonName of a TLS server that looks like a name or address is in subjectAltName too."""
+    """Where a TLS server has a subjectAltName, it holds its commonName, if that is a host's."""
     if context.role is not LintRole.LEAF or not _is_server(tbs):
+        return None
+    if tbs.extension(SUBJECT_ALT_NAME) is None:
         return None
     listed = {n.text.lower() for n in _names(tbs, DNS)}
     listed |= {str(n.name).removeprefix("IP:") for n in _names(tbs, IP)}

@@ -6,7 +6,7 @@ is, and one function that answers None or what is wrong. Rules look and never me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from ca.encoding.facts import CertificateFacts, CrlTbsFacts
 from ca.names import NameConstraints
 
 Looked = TypeVar("Looked")
+LONGEST_TEXT = 600
 
 
 class Severity(StrEnum):
@@ -109,7 +110,17 @@ class Rule(Generic[Looked]):
 
     def __call__(self, looked: Looked, context: LintContext) -> Finding | None:
         text = self.check(looked, context)
-        return None if text is None else Finding(self.id, self.severity, text, self.clause)
+        if text is None:
+            return None
+        if len(text) > LONGEST_TEXT:  # a hostile name may have a mebibyte
+            text = text[: LONGEST_TEXT - 1] + "…"
+        return Finding(self.id, self.severity, text, self.clause)
+
+
+def few(texts: Sequence[str]) -> str:
+    """The first three, each cut at 100 characters, and how many more: findings stay short."""
+    shown = ", ".join(text if len(text) <= 100 else text[:99] + "…" for text in texts[:3])
+    return shown if len(texts) <= 3 else f"{shown} and {len(texts) - 3} more"
 
 
 Check = Callable[[Looked, LintContext], str | None]

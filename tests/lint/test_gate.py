@@ -182,6 +182,22 @@ def test_a_leaf_is_linted_in_less_than_a_millisecond() -> None:
     assert min(once() for _ in range(10)) < 0.001
 
 
+def test_a_mebibyte_of_names_is_linted_in_two_seconds_and_few_words() -> None:
+    names = [make.gn("dns", f"h{i:06}.example.com") for i in range(40_000)]
+    octets = make.leaf({"san": make.san(*names)}).der()
+    begin = time.process_time()
+    findings = lint_certificate(octets, context=CONTEXT)
+    assert time.process_time() - begin < 2
+    assert {f.rule for f in findings} >= {"rfc5280.4.2.1.10.names-permitted"}
+    assert all(len(f.text) < 600 for f in findings)
+    assert any("and 39997 more" in f.text for f in findings)
+
+
+def test_a_name_of_a_mebibyte_makes_a_short_finding() -> None:
+    octets = make.leaf({"san": make.san(make.gn("dns", "*" * 900_000))}).der()
+    assert all(len(f.text) <= 600 for f in lint_certificate(octets, context=CONTEXT))
+
+
 def test_a_crl_of_a_hundred_thousand_is_linted_against_the_one_before_in_seconds() -> None:
     entries = [make.entry(1 << 158 | i * 7919) for i in range(100_000)]
     tbs = read_crl(make.Crl(entries).der()).tbs.der

@@ -882,7 +882,6 @@ def names() -> None:
         "server-without-san",
         leaf({"san": None}),
         "br.7.1.2.7.12.server-san",
-        "br.7.1.4.3.cn-in-san",
     )
     add(
         "server-with-email-only",

@@ -102,6 +102,12 @@ class OutputFailed(HomecaError):
     code = "output.failed"
 
 
+class UnforeseenError(HomecaError):
+    """A fault of the system or of homeca that no room has translated."""
+
+    code = "unforeseen"
+
+
 class NotFound(HomecaError):
     """No certificate, issuer or profile of that name."""
 
@@ -193,6 +199,18 @@ class RevocationRefused(Refused):
     """A revocation that contradicts the record."""
 
     code = "refused.revocation"
+
+
+class InfRefused(Refused):
+    """A certreq INF that cannot be read, or asks for what a key in a TPM cannot be."""
+
+    code = "refused.inf"
+
+
+class DeviceRefused(Refused):
+    """A request or certificate of this device that does not fit what is here."""
+
+    code = "refused.device"
 
 
 class ClockSuspect(Refused):

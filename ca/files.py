@@ -151,7 +151,7 @@ def locked(
     patience: seconds to wait before giving up. The kernel drops the lock of a killed process.
     Raises: OutputFailed when it does not come free in time.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    descriptor = _open_lock(path)
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         if not _try_lock(descriptor, kind):
@@ -160,6 +160,17 @@ def locked(
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, PRIVATE_FILE)
+    except OSError as error:
+        raise OutputFailed(
+            f"the lock {str(path)!r} cannot be opened: {error.strerror}",
+            remedy="check that the home is writable and its disk not full",
+        ) from error
 
 
 def _wait_for_lock(descriptor: int, kind: int, path: Path, patience: float) -> None:
@@ -186,7 +197,7 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 @contextlib.contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
     """The same lock, exclusive, if nobody holds it; yields whether it was had."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    descriptor = _open_lock(path)
     try:
         yield _try_lock(descriptor, fcntl.LOCK_EX)
     finally:

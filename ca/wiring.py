@@ -34,12 +34,15 @@ class Opening:
     home:    its path. tcti: --tpm, None for the recorded or automatic choice.
     pin:     asks for the PIN of the key file named; called only for keys that have one.
     on_wait: told, in a sentence, when another process is in the way.
+    owner_auth: the TPM owner's password, where it has one; only a first ceremony needs it.
     """
 
     home: Path
     tcti: str | None
     pin: Callable[[str], Secret]
     on_wait: Callable[[str], None]
+    believe_clock: bool = False
+    owner_auth: Secret | None = None
 
 
 def open_settings(home: Home) -> Settings:
@@ -93,6 +96,7 @@ def open_custody(
         lock_file=home.tpm_lock,
         srk_public=recorded.srk_public if recorded is not None else None,
         on_wait=opening.on_wait,
+        owner_auth=opening.owner_auth,
     )
 
 
@@ -124,6 +128,7 @@ def open_facility(
             settings=settings,
             pin=opening.pin,
             on_wait=opening.on_wait,
+            believe_clock=opening.believe_clock,
         )
         for settlement in settle(facility):
             on_settled(settlement)

@@ -18,6 +18,7 @@ from ca.errors import (
     LintRefused,
     Refused,
     StoreError,
+    UnforeseenError,
     UsageError,
     VerificationFailed,
 )
@@ -104,7 +105,23 @@ def _run() -> int:
         # the reader of a pipe went away: not an error of ours, and nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        return _broken(f"the system says: {error.strerror or error}", "check disk space and modes")
+    except Exception as error:  # noqa: BLE001 - the last door: nobody else may show a traceback
+        return _broken(
+            f"homeca itself has a fault: {type(error).__name__}",
+            "run it again with HOMECA_DEBUG=1 and report what it prints",
+            error,
+        )
     return outcome if isinstance(outcome, int) else 0
+
+
+def _broken(problem: str, remedy: str, error: Exception | None = None) -> int:
+    """What no room has foreseen: one sentence, exit status 1."""
+    if os.environ.get("HOMECA_DEBUG") and error is not None:
+        raise error
+    show_error(UnforeseenError(problem, remedy=remedy), as_json="--json" in sys.argv)
+    return 1
 
 
 def _misused(error: typer.TyperException) -> int:

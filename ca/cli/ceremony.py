@@ -10,7 +10,16 @@ import typer
 
 from ca.algorithms import KEY_KINDS, KeyKind
 from ca.cli.opening import facility, mention_custody
-from ca.cli.options import HomeOption, JsonOption, PinFileOption, TpmOption, chosen_home, new_pin
+from ca.cli.options import (
+    BelieveClockOption,
+    HomeOption,
+    JsonOption,
+    OwnerFileOption,
+    PinFileOption,
+    TpmOption,
+    chosen_home,
+    new_pin,
+)
 from ca.cli.output import day, document, fields, good, result, say, strong, when
 from ca.errors import ConfigurationError, UsageError
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
@@ -81,7 +90,9 @@ def init_root(
     ] = None,
     base_url: BaseUrlOption = None,
     pin: PinOption = False,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
+    owner_file: OwnerFileOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -95,7 +106,14 @@ def init_root(
     """
     constraints = NameConstraints.parse(dns=permit_dns or (), ip=permit_ip or ())
     secret = new_pin(pin_file) if pin else None
-    with facility(home, tpm=tpm, pin_file=pin_file, create=True) as found:
+    with facility(
+        home,
+        tpm=tpm,
+        pin_file=pin_file,
+        create=True,
+        believe_clock=believe_clock,
+        owner_file=owner_file,
+    ) as found:
         from ca.services.ceremony import init_root as make_root
 
         plan = _plan(
@@ -143,7 +161,9 @@ def init_intermediate(
         ),
     ] = None,
     pin: PinOption = False,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
+    owner_file: OwnerFileOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -164,7 +184,14 @@ def init_intermediate(
 
     secret = new_pin(pin_file) if pin else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
-    with facility(home, tpm=tpm, pin_file=pin_file, create=fresh) as found:
+    with facility(
+        home,
+        tpm=tpm,
+        pin_file=pin_file,
+        create=fresh,
+        believe_clock=believe_clock,
+        owner_file=owner_file,
+    ) as found:
         plan = _plan(
             name or _family(found),
             key,

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ca.cli.opening import facility, mention_custody
-from ca.cli.options import HomeOption, JsonOption, PinFileOption, TpmOption
+from ca.cli.options import (
+    BelieveClockOption,
+    HomeOption,
+    JsonOption,
+    PinFileOption,
+    TpmOption,
+)
 from ca.cli.output import day, document, error_fields, fields, result, say, show_error, warn, when
 from ca.cli.progress import Progress
 from ca.cli.selecting import find_certificate, parse_moment
@@ -81,9 +87,7 @@ OutOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be certified; sign nothing.")
 ]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Overwrite the output, and believe the clock.")
-]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite a file in the way.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -114,6 +118,7 @@ def sign(
     out: OutOption = None,
     dry_run: DryRunOption = False,
     force: ForceOption = False,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
@@ -135,7 +140,7 @@ def sign(
         )
     wishes = _wishes(san, subject, days, not_after)
     targets = _targets(requests, out, force=force)
-    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         orders: list[Order] = []
         failures: list[Failure] = []
         for source in requests:
@@ -170,6 +175,7 @@ def renew(
     out: OutOption = None,
     dry_run: DryRunOption = False,
     force: ForceOption = False,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
@@ -184,7 +190,7 @@ def renew(
     """
     from ca.services.renewal import renewal_of
 
-    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         record = find_certificate(certificate, found.store)
         order = renewal_of(record, profile=profile, wishes=_wishes(None, None, days, not_after))
         path = Path(certificate) if Path(certificate).is_file() else None
@@ -331,7 +337,7 @@ def _run(
     from ca.services.issuance import Issuance, Issued
 
     authority = signing_authority(authorities(found.store), slug=issuer)
-    now = found.check_clock(force=force)
+    now = found.check_clock()
     issuance = Issuance(found)
     prepared: list[Prepared] = []
     alone = len(orders) + len(failures) <= 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ca.cli.options import chosen_home, read_pin
+from ca.cli.options import chosen_home, read_owner_auth, read_pin
 from ca.cli.output import say, warn
 from ca.home import Home
 from ca.interfaces import (
@@ -46,11 +46,23 @@ def opening(home: Path | None, tpm: str | None, pin_file: Path | None) -> Openin
 
 @contextmanager
 def facility(
-    home: Path | None, *, tpm: str | None = None, pin_file: Path | None = None, create: bool = False
+    home: Path | None,
+    *,
+    tpm: str | None = None,
+    pin_file: Path | None = None,
+    create: bool = False,
+    believe_clock: bool = False,
+    owner_file: Path | None = None,
 ) -> Iterator[Facility]:
     """The CA, open; what a crash had left behind is settled and said."""
     with open_facility(
-        opening(home, tpm, pin_file), create=create, on_settled=report_settlement
+        replace(
+            opening(home, tpm, pin_file),
+            believe_clock=believe_clock,
+            owner_auth=read_owner_auth(owner_file),
+        ),
+        create=create,
+        on_settled=report_settlement,
     ) as found:
         yield found
 

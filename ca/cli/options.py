@@ -49,8 +49,21 @@ PinFileOption = Annotated[
         help="Read the key's PIN from a file of mode 0600 instead of asking for it.",
     ),
 ]
-ForceClockOption = Annotated[
-    bool, typer.Option("--force", help="Believe the clock, and overwrite files in the way.")
+OwnerFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tpm-owner-file",
+        metavar="FILE",
+        help="The password of the TPM's owner, in a file of mode 0600, if it has one.",
+    ),
+]
+BelieveClockOption = Annotated[
+    bool,
+    typer.Option(
+        "--believe-clock",
+        help="The clock is right although the record disagrees: after a year of rest, or when "
+        "an earlier act was dated wrongly.",
+    ),
 ]
 
 
@@ -83,6 +96,11 @@ def new_pin(pin_file: Path | None) -> Secret:
     if pin != _asked("Again: "):
         raise UsageError("the two PINs differ", remedy="try again")
     return pin
+
+
+def read_owner_auth(path: Path | None) -> Secret | None:
+    """The TPM owner's password; most TPMs have none."""
+    return _from_file(path) if path is not None else None
 
 
 def _from_file(path: Path) -> Secret:

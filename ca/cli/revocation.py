@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ca.cli.opening import facility
-from ca.cli.options import HomeOption, JsonOption, PinFileOption, TpmOption
+from ca.cli.options import (
+    BelieveClockOption,
+    HomeOption,
+    JsonOption,
+    PinFileOption,
+    TpmOption,
+)
 from ca.cli.output import day, document, fields, good, result, say, warn, when
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import UsageError
@@ -51,6 +57,7 @@ def revoke(
     ] = None,
     cut: Annotated[bool, typer.Option("--crl", help="Cut new CRLs at once.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and change nothing.")] = False,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
@@ -67,7 +74,7 @@ def revoke(
 
     wanted = _reason(reason)
     invalidity = parse_moment(moment) if moment is not None else None
-    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         record = find_certificate(certificate, found.store)
         if dry_run:
             say(f"would revoke {_named(record)} ({reason}); nothing was changed")
@@ -148,6 +155,7 @@ def crl(
             "--out", metavar="DIR", help="Write there instead of the home's crl/ directory."
         ),
     ] = None,
+    believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
     pin_file: PinFileOption = None,
     home: HomeOption = None,
@@ -166,7 +174,7 @@ def crl(
         raise UsageError(
             f"{visible(str(out))!r} is not a directory", remedy="make it first, or leave out --out"
         )
-    with facility(home, tpm=tpm, pin_file=pin_file) as found:
+    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         cuts = []
         for one in cut_crls(found, days=_lifetimes(found, days), directory=out):
             cuts.append(one)

@@ -50,6 +50,7 @@ class Facility:
     custody: gives the TPM; called only when a key is needed, for its library loads slowly.
     pin:     asks for the PIN of the key file named; called only for keys that have one.
     on_wait: told once, in a sentence, when a lock or the TPM is busy.
+    believe_clock: the operator has looked at the clock and says it is right.
     names:   which names this CA may certify at all; settings: homeca.toml, or its defaults.
     """
 
@@ -63,27 +64,28 @@ class Facility:
     settings: Settings
     pin: Callable[[str], Secret]
     on_wait: Callable[[str], None]
+    believe_clock: bool = False
 
-    def check_clock(self, *, force: bool = False) -> datetime:
+    def check_clock(self) -> datetime:
         """Now, if it can be believed (threat T25).
 
         Raises: ClockSuspect when it stands before the last recorded act, or a year past it.
         """
         now = self.clock()
         last = self.store.last_recorded_act()
-        if last is None or force:
+        if last is None or self.believe_clock:
             return now
         if now < last - CLOCK_MAY_LAG:
             raise ClockSuspect(
                 f"the clock says {now:%Y-%m-%d %H:%M} UTC, but the record already holds an act "
                 f"of {last:%Y-%m-%d %H:%M}",
-                remedy="set the clock; if the record is what is wrong, add --force",
+                remedy="set the clock; if the record is what is wrong, add --believe-clock",
             )
         if now > last + CLOCK_MAY_LEAD:
             raise ClockSuspect(
                 f"the clock says {now:%Y-%m-%d}, more than a year after the last recorded act "
                 f"({last:%Y-%m-%d})",
-                remedy="check the date; if it is right, add --force once",
+                remedy="check the date; if it is right, add --believe-clock once",
             )
         return now
 

@@ -246,8 +246,7 @@ class Issuance:
             # also on Ctrl-C: what the TPM has signed must not stay an open intent
             self._keep(signed)
         outcomes: list[Issued | NotIssued] = [
-            Issued(prepared=one, der=der, chain=one.authority.chain[:-1] or one.authority.chain)
-            for one, der in signed
+            Issued(prepared=one, der=der, chain=one.authority.chain[:-1]) for one, der in signed
         ]
         if failure is not None:
             outcomes.extend(self._give_up(chunk[len(signed) :], failure))

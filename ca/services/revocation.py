@@ -69,7 +69,7 @@ def revoke(
             remedy="give --when a moment that has passed; the revocation itself is dated now",
         )
     issuer = next(
-        (a.issuer for a in authorities(facility.store) if a.issuer.serial == record.serial), None
+        (a.issuer for a in authorities(facility.store) if a.issuer.certificate == record.der), None
     )
     if issuer is not None and issuer.role is Role.ROOT:
         raise RevocationRefused(
@@ -114,7 +114,8 @@ def cut_crls(
         patience=PATIENCE,
     ):
         for authority in authorities(facility.store):
-            if authority.issuer.has_key:
+            # an issuer that has ended needs no list: nothing below it is valid any more
+            if authority.issuer.has_key and authority.not_after > facility.clock():
                 crl = _cut(authority, days[authority.issuer.role], facility)
                 paths = write_crl(authority.issuer.slug, crl.der, directory or facility.home.crl)
                 yield Cut(authority=authority, crl=crl, paths=paths)

@@ -137,18 +137,17 @@ def _url(place: Path | str) -> URL:
         return URL.create("sqlite", database=str(place.absolute()))
     try:
         url = make_url(place)
-        backend = url.get_backend_name()
     except ArgumentError as error:
         raise SettingsMalformed(
             "the database is not given as a URL",
             remedy="write sqlite:////path/homeca.db or postgresql://user@host/homeca",
         ) from error
-    if backend not in ("sqlite", "postgresql"):
+    if url.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
         raise SettingsMalformed(
             f"the database {url.render_as_string(hide_password=True)!r} is of an unknown kind",
             remedy="use an sqlite:// or a postgresql:// URL",
         )
-    if backend == "sqlite" and (url.query or str(url.database).startswith("file:")):
+    if url.drivername == "sqlite" and (url.query or str(url.database).startswith("file:")):
         raise SettingsMalformed(
             f"the database {url.database!r} is given with options",
             remedy="give the path alone: homeca sets what makes SQLite durable itself",
@@ -204,7 +203,13 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
     else:
         # psycopg shows timestamptz in the session's zone, and year 9999 only fits in UTC
         settings = f"-c timezone=UTC -c lock_timeout={int(patience * 1000)}"
-        engine = create_engine(url, connect_args={"options": settings}, **options)
+        try:
+            engine = create_engine(url, connect_args={"options": settings}, **options)
+        except ModuleNotFoundError as error:
+            raise SettingsMalformed(
+                "a PostgreSQL database needs psycopg, which is not installed",
+                remedy="run `pip install 'homeca[postgresql]'`",
+            ) from error
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from ca.errors import CrlSuperseded, NotFound, StateConflict
@@ -60,6 +62,17 @@ def test_a_number_nobody_reserved_takes_no_crl(store: SqlStore, issuer: int) -> 
 def test_an_unknown_issuer_gets_no_number(store: SqlStore) -> None:
     with pytest.raises(NotFound):
         store.reserve_crl_number(77, at=NOW)
+
+
+def test_every_number_leaves_its_trace(store: SqlStore, issuer: int) -> None:
+    store.record_crl(crl(issuer, store.reserve_crl_number(issuer, at=NOW)))
+    store.reserve_crl_number(issuer, at=NOW)
+    store.record_crl(crl(issuer, store.reserve_crl_number(issuer, at=NOW), NOW + DAY))
+    assert [(t.number, t.this_update, t.sha256) for t in store.crl_history(issuer)] == [
+        (1, NOW, hashlib.sha256(b"crl 1").digest()),
+        (2, None, None),
+        (3, NOW + DAY, hashlib.sha256(b"crl 3").digest()),
+    ]
 
 
 def test_only_the_octets_of_the_newest_crl_take_room(store: SqlStore, issuer: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +29,8 @@ from ca.interfaces import CertificateQuery, Serial
 from ca.store.engine import connect
 from ca.store.repository import SqlStore, open_store
 from tests.store.making import NOW, active_issuer, intent, issue, listed
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -112,6 +116,8 @@ def test_a_path_is_a_path_whatever_is_in_it(tmp_path: Path, name: str) -> None:
     [
         "homeca.db",
         "mysql://host/homeca",
+        "sqlite+aiosqlite:////tmp/homeca.db",
+        "postgresql+nothing://host/homeca",
         "sqlite:////tmp/homeca.db?mode=ro",
         "sqlite:///file:homeca.db",
         "://",
@@ -121,6 +127,24 @@ def test_a_path_is_a_path_whatever_is_in_it(tmp_path: Path, name: str) -> None:
 def test_a_url_that_is_not_ours_is_refused(url: str) -> None:
     with pytest.raises(SettingsMalformed):
         connect(url)
+
+
+def test_postgresql_without_its_driver_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"  # as if it were not installed
+        "from ca.store.engine import connect\n"
+        "connect('postgresql://db/homeca')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "SettingsMalformed" in done.stderr.splitlines()[-1]
+    assert "psycopg" in done.stderr.splitlines()[-1]
 
 
 def test_a_password_is_not_shown() -> None:

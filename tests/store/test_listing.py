@@ -184,6 +184,30 @@ def test_a_serial_nobody_has_is_not_found(filled: SqlStore, serial: int) -> None
     assert filled.by_serial(Serial(serial)) == ()
 
 
+@pytest.mark.parametrize(
+    ("digits", "serials"),
+    [
+        (f"{0xAB << 150:040x}"[:4], [0xAB << 150, (0xAB << 150) + 1]),
+        (f"{(0xAB << 150) + 1:040x}", [(0xAB << 150) + 1]),
+        ("f" * 40, []),
+        ("0" * 38, [1]),
+    ],
+)
+def test_serials_are_found_by_their_first_digits(
+    store: SqlStore, issuer: int, digits: str, serials: list[int]
+) -> None:
+    issue(store, issuer, 1, 0xAB << 150, (0xAB << 150) + 1)
+    found = store.by_serial_prefix(digits, limit=5)
+    assert [record.serial for record in found] == serials
+
+
+def test_what_renews_a_certificate_is_found_by_it(store: SqlStore, issuer: int) -> None:
+    issue(store, issuer, 1)
+    store.record_intents([replace(intent(issuer, n), replaces=Serial(1)) for n in (2, 3)], at=NOW)
+    assert [record.serial for record in store.replacements(Serial(1))] == [2, 3]
+    assert store.replacements(Serial(2)) == store.replacements(Serial(2**200)) == ()
+
+
 def test_an_empty_record_has_no_newest_act(store: SqlStore) -> None:
     assert store.last_recorded_act() is None
 

@@ -189,7 +189,8 @@ _SWAPPED = _Meaning(
 _OWNER = _Meaning(
     TpmOwnerAuthNeeded,
     "the TPM's owner hierarchy has another password than the one given",
-    "give the owner's password with --tpm-owner-file; if nobody knows it, clear the TPM in the firmware settings",
+    "give the owner's password with --tpm-owner-file; if nobody knows it, clear the TPM in the "
+    "firmware settings",
 )
 _UNSUPPORTED = _Meaning(
     KeyKindUnsupported,

@@ -289,9 +289,9 @@ def _without_comment(line: str) -> str:
 def escape(value: str) -> str:
     """`value` as it must stand behind `=` so that config(5) reads exactly it back.
 
-    For values that hold no control character; leading and trailing spaces are kept.
+    For values that hold no control character; leading and trailing spaces are kept, and nothing
+    in it is a mark of jinja2 afterwards.
     """
-    escaped = re.sub(r"""(["'#$\\])""", r"\\\1", value)
     if value != value.strip(_WHITE):
-        return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
-    return escaped
+        return '"' + re.sub(r"""(["\\]|(?<=\{)[{%#])""", r"\\\1", value) + '"'
+    return re.sub(r"""(["'#$\\]|(?<=\{)[{%])""", r"\\\1", value)

@@ -4,6 +4,9 @@ A template decides by a handful of facts, never by a value from a request. It is
 is run: only output, `if`, comparisons, and `join` of the permitted trees are allowed, so what it
 costs is bounded by its own length. No loop, assignment, call, attribute or arithmetic: nothing in
 it can reach an object, grow a string or go on for ever (jinja2's sandbox stops only the first).
+
+Every rendered line stands at the number it has in the template, blank lines taking the place of
+what was left out: so a fault in a profile is named by the line its author sees.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from ca.errors import ConfigurationError, ProfileMalformed, Violation
 from ca.names import visible
 
 if TYPE_CHECKING:  # jinja2 is loaded when a template is rendered, not before
-    from jinja2 import nodes
+    from jinja2 import Template, nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_TEMPLATE = 64 * 1024
@@ -111,8 +114,10 @@ def render(template: ProfileTemplate, context: RenderContext) -> str:
     """
     if not template.is_template:
         return template.text
-    if len(template.text) > MAX_TEMPLATE:
-        raise _malformed(template, 1, f"it has more than {MAX_TEMPLATE} characters", "shorten it")
+    if len(template.text) > MAX_TEMPLATE or "\0" in template.text:
+        raise _malformed(
+            template, 1, f"it has more than {MAX_TEMPLATE} characters, or a NUL", "shorten it"
+        )
     compiled = _compile(template)
     from jinja2 import TemplateError
 
@@ -133,7 +138,7 @@ def render(template: ProfileTemplate, context: RenderContext) -> str:
             f"it does not render: {visible(str(error))}",
             "use the variables of a profile template: " + ", ".join(RenderContext().variables()),
         ) from error
-    return "".join(pieces)
+    return _at_its_lines("".join(pieces))
 
 
 @lru_cache(maxsize=1)
@@ -144,24 +149,25 @@ def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined,
         autoescape=False,  # the output is an openssl.cnf, not HTML
-        trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.globals.clear()
     environment.filters = {name: environment.filters[name] for name in ("join",)}
-    environment.tests = {"==": environment.tests["=="], "none": environment.tests["none"]}
+    environment.tests = {"none": environment.tests["none"]}
     return environment
 
 
 @lru_cache(maxsize=64)
-def _compile(template: ProfileTemplate):  # type: ignore[no-untyped-def]  # jinja2.Template
-    from jinja2 import TemplateSyntaxError
+def _compile(template: ProfileTemplate) -> Template:
+    from jinja2 import TemplateSyntaxError, nodes
 
     environment = _environment()
     try:
         tree = environment.parse(template.text)
         _inspect(tree, template, 0, frozenset(RenderContext().variables()))
+        for chunk in tree.find_all(nodes.TemplateData):
+            chunk.data = _marked(chunk.data, chunk.lineno)
         return environment.from_string(tree)
     except TemplateSyntaxError as error:
         raise _malformed(
@@ -219,6 +225,27 @@ def _inspect_join(node: nodes.Filter, template: ProfileTemplate) -> None:
             f"the filter {visible(node.name)!r} cannot be used like this",
             'write {{ permitted_dns | join(", permitted;DNS:") }}',
         )
+
+
+def _marked(text: str, line: int) -> str:
+    """Template text with the number of its line noted wherever a line, or the text, begins."""
+    lines = text.split("\n")
+    return "\n".join(f"\0{line + count}\0{part}" for count, part in enumerate(lines))
+
+
+def _at_its_lines(marked: str) -> str:
+    """Notes taken out again; blank lines put in until each line stands where it was written."""
+    out: list[str] = []
+    for line in marked.split("\n"):
+        before, *noted = line.split("\0")
+        pairs = list(zip(noted[::2], noted[1::2], strict=True))
+        written = [int(number) for number, part in pairs if part] or [
+            int(number) for number, _ in pairs
+        ]
+        if written and not before:
+            out += [""] * (written[0] - 1 - len(out))
+        out.append(before + "".join(part for _, part in pairs))
+    return "\n".join(out)
 
 
 def _line_of(error: Exception) -> int:

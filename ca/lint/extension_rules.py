@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ca.algorithms import Family
+from ca.encoding import tlv
 from ca.encoding.facts import TbsFacts
 from ca.encoding.inspect_extensions import (
     BASIC_CONSTRAINTS,
@@ -177,6 +178,14 @@ def no_encipherment(tbs: TbsFacts, _context: LintContext) -> str | None:
     return f"{' and '.join(sorted(claimed))} with a key that cannot encipher"
 
 
+@RULES.error("rfc9295.3.only-signs", "RFC 9295 §3, RFC 8410 §5")
+def ed25519_only_signs(tbs: TbsFacts, _context: LintContext) -> str | None:
+    """An Ed25519 key does not claim keyAgreement."""
+    if family(tbs) is not Family.ED25519 or "keyAgreement" not in (tbs.key_usage or ()):
+        return None
+    return "keyAgreement with a key that only signs"
+
+
 @RULES.error("rfc5280.4.2.1.3.only-with-agreement", "RFC 5280 §4.2.1.3")
 def only_with_agreement(tbs: TbsFacts, _context: LintContext) -> str | None:
     """encipherOnly and decipherOnly stand only beside keyAgreement, and no unknown bit is set."""
@@ -222,12 +231,15 @@ def issuer_no_ocsp_signing(tbs: TbsFacts, context: LintContext) -> str | None:
     return "an issuer with OCSPSigning"
 
 
-@RULES.warning("rfc6960.4.2.2.2.1.nocheck", "RFC 6960 §4.2.2.2.1; CA/B BR 7.1.2.8.8")
-def ocsp_nocheck(tbs: TbsFacts, _context: LintContext) -> str | None:
-    """A responder's certificate has id-pkix-ocsp-nocheck."""
-    if OCSP_SIGNING not in (tbs.eku or ()) or tbs.extension(OCSP_NOCHECK) is not None:
+@RULES.warning("rfc6960.4.2.2.2.1.nocheck", "RFC 6960 §4.2.2.2.1; CA/B BR 7.1.2.8.6")
+def ocsp_nocheck(tbs: TbsFacts, context: LintContext) -> str | None:
+    """A responder's certificate has id-pkix-ocsp-nocheck, whose value is NULL."""
+    if is_issuer(context) or OCSP_SIGNING not in (tbs.eku or ()):
         return None
-    return "a responder whose own revocation clients would ask it for"
+    extension = tbs.extension(OCSP_NOCHECK)
+    if extension is None:
+        return "a responder whose own revocation clients would ask it for"
+    return None if extension.value == tlv.null() else "id-pkix-ocsp-nocheck is not NULL"
 
 
 @RULES.error("rfc3161.2.3.time-stamping", "RFC 3161 §2.3")

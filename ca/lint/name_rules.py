@@ -218,7 +218,7 @@ def wildcard(tbs: TbsFacts, _context: LintContext) -> str | None:
     return None
 
 
-@RULES.warning("br.7.1.4.2.1.underscore", "CA/B BR 7.1.4.2.1, ballot SC12")
+@RULES.warning("br.7.1.2.7.12.underscore", "CA/B BR 7.1.2.7.12 (LDH labels), ballot SC12")
 def underscore(tbs: TbsFacts, _context: LintContext) -> str | None:
     """No dNSName holds an underscore."""
     for name in _names(tbs, DNS):

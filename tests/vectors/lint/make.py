@@ -712,6 +712,11 @@ def constraints_and_usage() -> None:
     add("key-usage-not-critical", leaf({"ku": ku(0, critical=False)}), p + "3.critical")
     add("leaf-without-key-usage", leaf({"ku": None}), p + "3.leaf-key-usage")
     add("ec-enciphers", leaf({"ku": ku(0, 2)}), "rfc8813.3.no-encipherment")
+    add(
+        "ed25519-agrees",
+        leaf({"ku": ku(0, 4)}, spki=spki(ed())),
+        "rfc9295.3.only-signs",
+    )
     add("encipher-only-alone", leaf({"ku": ku(0, 7)}), p + "3.only-with-agreement")
     add("key-usage-bit-9", leaf({"ku": ku(0, 9)}), p + "3.only-with-agreement")
     add("eku-any", leaf({"eku": eku(SERVER, ANY)}), p + "12.no-any")
@@ -721,12 +726,17 @@ def constraints_and_usage() -> None:
         "issuer-ocsp-signing",
         intermediate({"eku": eku(SERVER, OCSP, CLIENT)}),
         "rfc6960.4.2.2.2.issuer-no-ocsp-signing",
-        "rfc6960.4.2.2.2.1.nocheck",
         **ca,
     )
     add(
         "ocsp-without-nocheck",
         leaf({"eku": eku(OCSP), "san": None}, cn="Home OCSP"),
+        "rfc6960.4.2.2.2.1.nocheck",
+    )
+    not_null = ext("1.3.6.1.5.5.7.48.1.5", tlv.sequence())
+    add(
+        "ocsp-nocheck-is-not-null",
+        leaf({"eku": eku(OCSP), "san": None, "nocheck": not_null}, cn="Home OCSP"),
         "rfc6960.4.2.2.2.1.nocheck",
     )
     add(
@@ -923,7 +933,7 @@ def names() -> None:
     ):
         add(f"wildcard-{label}", with_san(gn("dns", text)), "rfc6125.6.4.3.wildcard")
     add("wildcard-tld", with_san(gn("dns", "*.lan")), "rfc6125.6.4.3.wildcard")
-    add("dns-underscore", with_san(gn("dns", "my_nas.home.arpa")), "br.7.1.4.2.1.underscore")
+    add("dns-underscore", with_san(gn("dns", "my_nas.home.arpa")), "br.7.1.2.7.12.underscore")
     add(
         "dns-fake-a-label",
         with_san(gn("dns", "xn--zzzzzz-.home.arpa")),
@@ -967,7 +977,7 @@ def names() -> None:
     add(
         "dns-underscore-outside",
         with_san(gn("dns", "my_nas.example.com")),
-        "br.7.1.4.2.1.underscore",
+        "br.7.1.2.7.12.underscore",
         outside,
     )
     add(

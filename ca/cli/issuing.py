@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ca.cli.opening import facility, mention_custody
+from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
     HomeOption,
@@ -23,7 +23,7 @@ from ca.cli.progress import Progress
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import HomecaError, OutputExists, UsageError
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces import serial_text
+from ca.interfaces import CustodyKind, serial_text
 from ca.names import DistinguishedName, parse_general_name, visible
 
 if TYPE_CHECKING:
@@ -377,8 +377,8 @@ def _not_issued(outcome: NotIssued) -> Failure:
 
 def _mention(found: Facility, authority: Authority) -> None:
     custody = found.store.custody()
-    if custody is not None and authority.issuer.has_key:
-        mention_custody(custody.kind)
+    if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
+        say(f"signed by {authority.issuer.slug}, whose key is in a software TPM")
 
 
 def _finish(

@@ -6,6 +6,7 @@ shown; of what is not known the OID is shown and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ca.encoding import tlv
@@ -157,6 +158,7 @@ def read_attributes(
     extensions: list[RequestedExtension] = []
     for values in requested:
         extensions.extend(_read_extensions(values, violations, notes))
+    violations.extend(_check_together(extensions))
     return tuple(attributes), tuple(extensions)
 
 
@@ -223,19 +225,21 @@ def _read_extensions(
         )
     if not extensions and not violations:
         notes.append("the extensionRequest is empty")
+    return extensions
+
+
+def _check_together(extensions: list[RequestedExtension]) -> Iterator[Violation]:
+    """Over all lists of extensions: a twin may hide in the second."""
     seen: set[str] = set()
     for extension in extensions:
         if extension.oid in seen:
-            violations.append(
-                Violation(
-                    "request.duplicate-extension",
-                    f"the request asks for {extension.name} twice",
-                    "ask for each extension once (RFC 5280 §4.2)",
-                )
+            yield Violation(
+                "request.duplicate-extension",
+                f"the request asks for {extension.name} twice",
+                "ask for each extension once (RFC 5280 §4.2)",
             )
         seen.add(extension.oid)
-        violations.extend(_powers(extension))
-    return extensions
+        yield from _powers(extension)
 
 
 def _extension(tag: int, content: bytes, violations: list[Violation]) -> RequestedExtension:
@@ -310,25 +314,19 @@ def key_usage(value: bytes) -> tuple[str, ...]:
     return tuple(name for i, name in enumerate(_KEY_USAGE_BITS) if number & 0x8000 >> i)
 
 
-def _powers(extension: RequestedExtension) -> list[Violation]:
+def _powers(extension: RequestedExtension) -> Iterator[Violation]:
     """What only a ceremony may give (invariant 4). A malformed value is refused already."""
     if extension.shown == "malformed":
-        return []
-    found: list[Violation] = []
+        return
     if extension.oid == BASIC_CONSTRAINTS and basic_constraints(extension.value)[0]:
-        found.append(
-            Violation(
-                "request.ca-true",
-                "the request asks to be a CA (basicConstraints CA:TRUE)",
-                "make it without; a CA is made with `homeca init-intermediate`",
-            )
+        yield Violation(
+            "request.ca-true",
+            "the request asks to be a CA (basicConstraints CA:TRUE)",
+            "make it without; a CA is made with `homeca init-intermediate`",
         )
     if extension.oid == KEY_USAGE and "keyCertSign" in key_usage(extension.value):
-        found.append(
-            Violation(
-                "request.key-cert-sign",
-                "the request asks for the right to sign certificates (keyUsage keyCertSign)",
-                "make it without; a CA is made with `homeca init-intermediate`",
-            )
+        yield Violation(
+            "request.key-cert-sign",
+            "the request asks for the right to sign certificates (keyUsage keyCertSign)",
+            "make it without; a CA is made with `homeca init-intermediate`",
         )
-    return found

@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ca.encoding import tlv
-from ca.encoding.extensions import Extension
+from ca.encoding.dn import encode_name
+from ca.encoding.extensions import Extension, key_identifier
+from ca.names import DistinguishedName, GeneralName
+from ca.profiles.x509v3 import ExtensionContext
 
+SUBJECT = DistinguishedName.of(("O", "Home"), ("CN", "leaf"), ("emailAddress", "me@home.arpa"))
+ISSUER = DistinguishedName.of(("O", "Home"), ("CN", "Issuer"))
+SERIAL = 0x70AABBCCDD
 VECTORS = Path(__file__).parent.parent / "vectors" / "profiles"
 
 
@@ -80,7 +86,7 @@ class OpenSSL:
             self.must(
                 *("req", "-x509", "-new", "-config", "req.cnf", "-extensions", section),
                 *("-key", "ca.key", "-subj", "/O=Home/CN=Issuer", "-days", "30"),
-                *("-set_serial", "0x70AABBCCDD", "-out", f"{issuer}.pem"),
+                *("-set_serial", hex(SERIAL), "-out", f"{issuer}.pem"),
             )
         self.must(
             *("req", "-new", "-config", "req.cnf", "-key", "leaf.key", "-out", "leaf.csr"),
@@ -113,6 +119,23 @@ class OpenSSL:
     def spki(self, name: str) -> bytes:
         """The public half of a key in DER."""
         return self.must("pkey", "-in", f"{name}.key", "-pubout", "-outform", "DER")
+
+    def context(self, issuer: str, names: tuple[GeneralName, ...] = ()) -> ExtensionContext:
+        """What `certify` with this issuer depends on, as homeca is told it."""
+        own = issuer == "self"
+        leaf, signing = self.spki("leaf"), self.spki("leaf" if own else "ca")
+        values = {} if own else {e.oid: e.value for e in extensions_of(self.der(issuer))}
+        return ExtensionContext(
+            subject_spki=leaf,
+            issuer_spki=signing,
+            issuer_ski=None if issuer == "bare" else key_identifier(signing),
+            issuer_name_der=encode_name(ISSUER),
+            issuer_serial=SERIAL,
+            names=names,
+            self_signed=own,
+            subject=SUBJECT,
+            issuer_alt_names=values.get("2.5.29.17"),
+        )
 
 
 def extensions_of(certificate: bytes) -> tuple[Extension, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from ca.cli.output import JSON_SCHEMA, compact, day, table, when
 from ca.interfaces import CertificateRecord, serial_text
 from ca.names import visible
-from ca.services.standing import Condition, condition_of
+from ca.services.condition import Condition, condition_of
 
 #: Rows of one table on a terminal: its columns are fitted to them, and the memory is bounded.
 _CHUNK = 500

@@ -18,7 +18,7 @@ from ca.errors import EncodingError, HomeMissing, NotFound, UsageError
 from ca.files import read_bounded
 from ca.interfaces import CertificateRecord, CertificateStore, Serial, serial_text
 from ca.names import visible
-from ca.services.standing import Condition, condition_of
+from ca.services.condition import Condition, condition_of
 from ca.wiring import system_clock
 
 #: The longest CRL that is read.

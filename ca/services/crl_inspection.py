@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ca.encoding.crl import crl_entry
-from ca.encoding.facts import CrlFacts
+from ca.encoding.facts import CertificateFacts, CrlFacts
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import EncodingError
 from ca.interfaces import (
@@ -66,6 +66,14 @@ class PublishedList:
     @property
     def this_update(self) -> datetime | None:
         return self.crl.this_update if self.crl is not None else None
+
+
+def facts_of(issuer: IssuerRecord) -> CertificateFacts | None:
+    """An issuer's certificate, None where it has none that can be read."""
+    try:
+        return read_certificate(issuer.certificate, tolerant=True) if issuer.certificate else None
+    except EncodingError:
+        return None  # said where the issuer is looked at
 
 
 def inspect_revocation(
@@ -165,7 +173,7 @@ def inspect_crls(
         yield error("check.crl.signature", where, fault.problem, _RESTORE)
     context = LintContext(
         now=crl.this_update,
-        issuer=read_certificate(issuer.certificate, tolerant=True) if issuer.certificate else None,
+        issuer=facts_of(issuer),
         crl_urls=(issuer.crl_url,) if issuer.crl_url is not None else (),
     )
     for found in lint_crl(crl.der, context=context):

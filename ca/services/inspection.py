@@ -17,6 +17,7 @@ from ca.errors import EncodingError, HomecaError
 from ca.interfaces import (
     CertificateQuery,
     CertificateRecord,
+    Custody,
     CustodyKind,
     IssuerRecord,
     IssuerState,
@@ -25,7 +26,7 @@ from ca.interfaces import (
 )
 from ca.names import visible
 from ca.services.crl_inspection import PublishedList, inspect_crls, leftovers
-from ca.services.facility import Facility
+from ca.services.facility import CLOCK_MAY_LAG, Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.premises import concerns_of_files, inspect_keys
 from ca.services.row_inspection import RowInspector, subject_text
@@ -66,6 +67,7 @@ def inspect(
     issuers = store.issuers()
     for fault in store.faults():
         yield error("check.database", facility.home.database.name, fault, _RESTORE)
+    yield from _inspect_clock(facility)
     yield from _inspect_custody(facility)
     for issuer in issuers:
         yield from _inspect_issuer(issuer, issuers, facility)
@@ -96,6 +98,17 @@ def _repeated(tally: _Tally, issuers: tuple[IssuerRecord, ...]) -> Iterator[Find
             visible(slugs.get(issuer_id, str(issuer_id))),
             f"two rows have a serial that ends in {low:016X}",
             _RESTORE,
+        )
+
+
+def _inspect_clock(facility: Facility) -> Iterator[Finding]:
+    now, last = facility.clock(), facility.store.last_recorded_act()
+    if last is not None and last > now + CLOCK_MAY_LAG:
+        yield error(
+            "check.clock",
+            "clock",
+            f"the last recorded act is dated {last:%Y-%m-%d %H:%M} UTC, which has not come yet",
+            "set the clock; if that is right, a date in the record was changed",
         )
 
 
@@ -158,6 +171,13 @@ def _inspect_issuer(
             )
     if not tbs.is_ca or "keyCertSign" not in (tbs.key_usage or ()):
         yield error("check.issuer.not-a-ca", where, "its certificate is not a CA's", _RESTORE)
+    if issuer.has_key and issuer.key_file != f"keys/{issuer.slug}.tss":
+        yield error(
+            "check.issuer.key-file",
+            where,
+            f"its key is recorded to lie in {visible(issuer.key_file)!r}",
+            _RESTORE,
+        )
     yield from _inspect_key_kind(issuer, where)
     yield from _inspect_parent(issuer, issuers, facility, where)
 
@@ -184,8 +204,8 @@ def _inspect_parent(
 ) -> Iterator[Finding]:
     by_id = {one.id: one for one in issuers}
     parent = by_id.get(issuer.parent_id) if issuer.parent_id is not None else issuer
-    if parent is None or (issuer.parent_id is None and issuer.role is not Role.ROOT):
-        yield error("check.issuer.parent", where, "it has no parent in the record", _RESTORE)
+    if parent is None or (issuer.parent_id is None) != (issuer.role is Role.ROOT):
+        yield error("check.issuer.parent", where, "its parent in the record cannot be", _RESTORE)
         return
     facts = read_certificate(issuer.certificate or b"")
     try:
@@ -223,16 +243,8 @@ def _load_keys(issuers: tuple[IssuerRecord, ...], facility: Facility) -> Iterato
     except HomecaError as fault:
         yield error("check.custody.tpm", "TPM", fault.problem, fault.remedy)
         return
-    if recorded is not None and (recorded.kind, recorded.srk_public) != (
-        found.kind,
-        found.srk_public,
-    ):
-        yield error(
-            "check.custody.tpm",
-            "TPM",
-            f"it is a {found.kind.value} and not the recorded one",
-            "see `homeca tpm info`",
-        )
+    if recorded is not None:
+        yield from _compare_custody(recorded, found)
     for issuer in issuers:
         if not issuer.has_key or issuer.state is IssuerState.ABANDONED:
             continue
@@ -245,6 +257,24 @@ def _load_keys(issuers: tuple[IssuerRecord, ...], facility: Facility) -> Iterato
                 visible(issuer.key_file),
                 fault.problem,
                 fault.remedy,
+            )
+
+
+def _compare_custody(recorded: Custody, found: Custody) -> Iterator[Finding]:
+    """The TPM as it was at the first ceremony and as it answers now; its firmware may be newer."""
+    for name, make in (
+        ("kind", error),
+        ("manufacturer", error),
+        ("model", error),
+        ("firmware", warning),
+    ):
+        before, now = str(getattr(recorded, name)), str(getattr(found, name))
+        if before != now:
+            yield make(
+                f"check.custody.{name}",
+                "TPM",
+                f"its {name} was recorded as {visible(before)!r} and is {visible(now)!r}",
+                "see `homeca tpm info`",
             )
 
 

@@ -113,6 +113,13 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
         )
         yield from _unlike(path, octets, "the recorded certificate", command)
     crl = store.last_crl(issuer.id)
+    published = home.crl / f"{issuer.slug}.crl"
+    if crl is None and published.exists():
+        yield Concern(
+            "published.unrecorded",
+            f"{str(published)!r} is there, and the record knows of no CRL",
+            "the record was set back, or the file is not this CA's: run `homeca check`",
+        )
     if crl is not None:
         files = {
             home.crl / f"{issuer.slug}.crl.pem": pem("X509 CRL", crl.der),

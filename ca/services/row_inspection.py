@@ -17,7 +17,7 @@ from ca.names import NameConstraints, visible
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile
 from ca.profiles.x509v3 import ExtensionContext, build_extensions
-from ca.services.crl_inspection import PublishedList, inspect_revocation
+from ca.services.crl_inspection import PublishedList, facts_of, inspect_revocation
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.verification import check_signature
@@ -41,13 +41,29 @@ class RowInspector:
         self._published = published
         self._issuers = {issuer.id: issuer for issuer in issuers}
         self._own = {issuer.certificate for issuer in issuers}
-        self._read = {issuer.id: _readable(issuer) for issuer in issuers}
+        self._read = {issuer.id: facts_of(issuer) for issuer in issuers}
         self._profiles: dict[tuple[bytes, str], Profile | str] = {}
+        self._names: dict[bytes, str] = {}
 
     def inspect(self, record: CertificateRecord) -> Iterator[Finding]:
         """Everything about one row that is not so."""
         where = f"serial {serial_text(record.serial)}"
         issuer = self._issuers.get(record.issuer_id)
+        if (record.state is State.ISSUED) != (record.der is not None):
+            has = "a" if record.der is not None else "no"
+            yield error(
+                "check.row.state",
+                where,
+                f"it is recorded as {record.state.value} and has {has} certificate",
+                _RESTORE,
+            )
+        if record.replaces is not None and not self._store.by_serial(record.replaces):
+            yield error(
+                "check.row.replaces",
+                where,
+                f"it replaces {serial_text(record.replaces)}, which the record does not know",
+                _RESTORE,
+            )
         if record.state in (State.RESERVED, State.INTENDED):
             yield warning(
                 "check.row.open",
@@ -127,6 +143,15 @@ class RowInspector:
         if isinstance(profile, str):
             yield error("check.row.profile", where, profile, _RESTORE)
             return
+        first = self._names.setdefault(record.profile_sha256, record.profile)
+        if first != record.profile:
+            yield warning(
+                "check.row.profile-name",
+                where,
+                f"its profile is called {visible(record.profile)!r} here and {visible(first)!r} "
+                "elsewhere, with the same text",
+                "see which of the two was asked for",
+            )
         above = self._read.get(issuer.id)
         built = build_extensions(
             profile,
@@ -150,6 +175,8 @@ class RowInspector:
                 f"its extensions are not those its profile decides: {', '.join(odd)}",
                 _RESTORE,
             )
+        if issuer.crl_url is not None and not tbs.is_self_issued:
+            yield from _inspect_location(tbs, issuer.crl_url, where)
 
     def _profile(self, record: CertificateRecord) -> Profile | str:
         """The profile that decided a row, or what is wrong with it."""
@@ -280,11 +307,15 @@ class RowInspector:
             )
 
 
-def _readable(issuer: IssuerRecord) -> CertificateFacts | None:
-    try:
-        return read_certificate(issuer.certificate, tolerant=True) if issuer.certificate else None
-    except EncodingError:
-        return None  # said where the issuer is looked at
+def _inspect_location(tbs: TbsFacts, crl_url: str, where: str) -> Iterator[Finding]:
+    """A CRL that names a place is not accepted for a certificate that does not name it."""
+    if crl_url not in tbs.crl_urls:
+        yield error(
+            "check.row.crl-url",
+            where,
+            f"it does not say that its CRL is at {visible(crl_url)}: clients will refuse it",
+            _REVOKE,
+        )
 
 
 def subject_text(name: NameFacts) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from ca.errors import HomecaError
 from ca.home import Home
@@ -25,13 +24,13 @@ from ca.interfaces import (
     CustodyKind,
     IssuerRecord,
     IssuerState,
-    Reason,
     Role,
     Serial,
     State,
     serial_text,
 )
 from ca.names import visible
+from ca.services.facility import CLOCK_MAY_LAG
 from ca.services.premises import Concern, concerns_of_files
 from ca.services.publication import compare
 
@@ -41,41 +40,9 @@ LOOKAHEAD = timedelta(days=30)
 #: An issuer with less left than this can soon not sign a certificate of the usual length.
 ISSUER_LOOKAHEAD = timedelta(days=400)
 
-#: As `ca.services.facility` has it: clocks of small machines jump.
-CLOCK_MAY_LAG = timedelta(minutes=5)
 
 #: Expiring certificates that are named one by one; the rest is counted.
 NAMED = 10
-
-
-class Condition(StrEnum):
-    """What a certificate is at a moment, in one word."""
-
-    VALID = "valid"
-    NOT_YET = "not yet valid"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    HOLD = "on hold"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-    OPEN = "open"
-
-
-def condition_of(record: CertificateRecord, *, at: datetime) -> Condition:
-    """Revocation counts before expiry: an expired certificate that was revoked is revoked."""
-    match record.state:
-        case State.RESERVED | State.INTENDED:
-            return Condition.OPEN
-        case State.FAILED:
-            return Condition.FAILED
-        case State.UNCERTAIN:
-            return Condition.UNCERTAIN
-    if record.revocation is not None:
-        held = record.revocation.reason is Reason.CERTIFICATE_HOLD
-        return Condition.HOLD if held else Condition.REVOKED
-    if at > record.not_after:
-        return Condition.EXPIRED
-    return Condition.NOT_YET if at < record.not_before else Condition.VALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

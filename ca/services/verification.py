@@ -83,10 +83,7 @@ def verify_certificate(
         raise HomeMissing("this home has no root yet", remedy="run `homeca init-root`")
     reasons: list[Violation] = []
     chain = _chain(leaf, _candidates(ders[1:], issuers), root, reasons)
-    for depth, facts in enumerate(chain):
-        reasons.extend(_judge(facts, depth, at=at))
-    reasons.extend(_judge_names(chain))
-    reasons.extend(_judge_purpose(chain, purpose))
+    reasons.extend(judge_path(chain, at=at, purpose=purpose))
     if host is not None:
         reasons.extend(_judge_host(leaf, host))
     found, warnings = _judge_revocation(chain, issuers, store, reasons, at=at)
@@ -168,6 +165,16 @@ def signature_algorithm_of(facts: AlgorithmFacts) -> SignatureAlgorithm:
 
 
 # ---------------------------------------------------------------- each certificate
+
+
+def judge_path(
+    chain: Sequence[CertificateFacts], *, at: datetime, purpose: str | None = None
+) -> Iterator[Violation]:
+    """Everything against a path whose signatures hold, the leaf first (RFC 5280 §6.1)."""
+    for depth, facts in enumerate(chain):
+        yield from _judge(facts, depth, at=at)
+    yield from _judge_names(chain)
+    yield from _judge_purpose(chain, purpose)
 
 
 def _judge(facts: CertificateFacts, depth: int, *, at: datetime) -> Iterator[Violation]:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from ca.errors import EncodingError
+from ca.errors import EncodingError, StoreDamaged
 from ca.interfaces import ONE_SECOND, Serial
+from ca.names import visible
 
 SERIAL_OCTETS = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +47,10 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return _EPOCH + timedelta(seconds=value)
+            try:
+                return _EPOCH + timedelta(seconds=value)
+            except OverflowError as error:
+                raise _not_ours(value) from error
         return value.astimezone(UTC)  # type: ignore[no-any-return]  # psycopg gives a datetime
 
 
@@ -93,7 +97,10 @@ class Word(TypeDecorator[_Word]):
         return None if value is None else self.words(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> _Word | None:
-        return None if value is None else self.words(value)
+        try:
+            return None if value is None else self.words(value)
+        except ValueError as error:
+            raise _not_ours(value) from error
 
 
 class Shown(TypeDecorator[str]):
@@ -127,9 +134,20 @@ class Lines(TypeDecorator[tuple[str, ...]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
         if value is None:
             return None
-        return tuple(
-            line.encode("ascii").decode("unicode_escape") for line in value.split("\n")[:-1]
-        )
+        try:
+            return tuple(
+                line.encode("ascii").decode("unicode_escape") for line in value.split("\n")[:-1]
+            )
+        except UnicodeError as error:
+            raise _not_ours(value) from error
+
+
+def _not_ours(value: object) -> StoreDamaged:
+    """A value no homeca wrote."""
+    return StoreDamaged(
+        f"the database holds {visible(str(value))[:80]!r} where that cannot stand",
+        remedy="it was changed by hand: restore it from a backup",
+    )
 
 
 def escaped(name: str) -> str:

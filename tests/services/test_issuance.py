@@ -1,0 +1,317 @@
+"""The one path of a certificate, and every way it can be cut short (invariants 1 to 4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from ca.algorithms import SignatureAlgorithm
+from ca.errors import (
+    ClockSuspect,
+    RequestRefused,
+    SerialReserved,
+    SignatureInvalid,
+    SignatureUncertain,
+    StoreUnwritable,
+    TpmBroken,
+)
+from ca.interfaces import KeyCustody, Secret, Signer, State
+from ca.keys.tpm.link import Link
+from ca.keys.tpm.return_codes import (
+    CC_FLUSH_CONTEXT,
+    CC_LOAD,
+    CC_SHUTDOWN,
+    CC_SIGN,
+    CC_START_AUTH_SESSION,
+)
+from ca.services.issuance import SERIAL_ATTEMPTS, Issued, NotIssued
+from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
+from tests.services.rig import Rig, Unwritable, cut, issue, issue_one, order, serials
+
+TPM_RC_FAILURE = 0x101
+
+
+def refusing_to_sign(link: Link) -> Link:
+    return Refusing(link, lambda code, _: TPM_RC_FAILURE if code == CC_SIGN else 0)
+
+
+def losing_the_signature(link: Link) -> Link:
+    return Changing(link, lost(CC_SIGN))
+
+
+# ---------------------------------------------------------------- what is issued
+
+
+def test_a_certificate_is_its_recorded_tbs_under_its_issuers_key(rig: Rig) -> None:
+    row = issue_one(rig)
+    assert row.state is State.ISSUED
+    certificate = x509.load_der_x509_certificate(row.der or b"")
+    issuer = x509.load_pem_x509_certificate((rig.path / "certs/intermediate-1.pem").read_bytes())
+    assert certificate.tbs_certificate_bytes == row.tbs
+    assert certificate.serial_number == row.serial
+    certificate.verify_directly_issued_by(issuer)
+
+
+def test_the_rendered_profile_is_kept_with_its_certificate(rig: Rig) -> None:
+    row = issue_one(rig)
+    with rig.facility() as facility:
+        text = facility.store.profile_text(row.profile_sha256)
+    assert text is not None
+    assert "extendedKeyUsage = clientAuth" in text
+
+
+def test_fifty_requests_share_one_session_and_one_loaded_key(rig: Rig) -> None:
+    record = Recorder()
+    with rig.facility(around=record.around) as facility:
+        outcomes = issue(facility, *(order(f"d{n}") for n in range(50)))
+    assert all(isinstance(outcome, Issued) for outcome in outcomes)
+    assert record.codes == [
+        *(CC_START_AUTH_SESSION, CC_LOAD),
+        *([CC_SIGN] * 50),
+        *(CC_FLUSH_CONTEXT, CC_FLUSH_CONTEXT, CC_SHUTDOWN),
+    ]
+    assert len({row.serial for row in rig.rows()}) == 50
+
+
+# ---------------------------------------------------------------- the key does not answer
+
+
+def test_a_refused_signature_leaves_a_failed_serial_and_no_certificate(rig: Rig) -> None:
+    with rig.facility(around=refusing_to_sign) as facility:
+        (outcome,) = issue(facility, order())
+    assert isinstance(outcome, NotIssued)
+    assert isinstance(outcome.error, TpmBroken)
+    (row,) = rig.rows()
+    assert (row.state, row.der, row.is_revoked) == (State.FAILED, None, False)
+    assert serials(cut(rig)) == set()
+
+
+def test_after_one_refused_signature_no_other_is_asked_for(rig: Rig) -> None:
+    record = Recorder()
+    with rig.facility(around=lambda link: refusing_to_sign(record.around(link))) as facility:
+        outcomes = issue(facility, *(order(f"d{n}") for n in range(3)))
+    assert CC_SIGN not in record.codes
+    assert [type(outcome) for outcome in outcomes] == [NotIssued] * 3
+    assert [row.state for row in rig.rows()] == [State.FAILED] * 3
+
+
+@pytest.mark.parametrize(
+    "around",
+    [losing_the_signature, lambda link: Changing(link, flipped(CC_SIGN, 20))],
+    ids=["lost", "changed"],
+)
+def test_a_signature_that_did_not_arrive_is_uncertain_and_on_the_next_crl(
+    rig: Rig, around: object
+) -> None:
+    with rig.facility(around=around) as facility:  # type: ignore[arg-type]
+        (outcome,) = issue(facility, order())
+    assert isinstance(outcome, NotIssued)
+    assert isinstance(outcome.error, SignatureUncertain)
+    (row,) = rig.rows()
+    assert (row.state, row.der) == (State.UNCERTAIN, None)
+    assert serials(cut(rig)) == {row.serial}
+
+
+def test_what_was_signed_before_an_answer_was_lost_is_issued(rig: Rig) -> None:
+    def lose_the_third(link: Link) -> Link:
+        def change(code: int, count: int, answer: bytes) -> bytes:
+            return lost(CC_SIGN)(code, count, answer) if count == 3 else answer
+
+        return Changing(link, change)
+
+    with rig.facility(around=lose_the_third) as facility:
+        issue(facility, *(order(f"d{n}") for n in range(4)))
+    states = [State.ISSUED, State.ISSUED, State.UNCERTAIN, State.FAILED]
+    assert [row.state for row in rig.rows()] == states
+
+
+def test_signing_again_after_a_lost_answer_takes_a_new_serial(rig: Rig) -> None:
+    with rig.facility(around=losing_the_signature) as facility:
+        issue(facility, order())
+    again = issue_one(rig)
+    first, second = rig.rows()
+    assert second.serial == again.serial != first.serial
+
+
+@pytest.mark.parametrize("code", [CC_FLUSH_CONTEXT, CC_SHUTDOWN], ids=["flush", "shutdown"])
+def test_a_tpm_lost_after_its_signature_arrived_takes_nothing_away(rig: Rig, code: int) -> None:
+    with rig.facility(around=lambda link: Changing(link, lost(code))) as facility:
+        (outcome,) = issue(facility, order())
+    assert isinstance(outcome, Issued)
+    assert [row.state for row in rig.rows()] == [State.ISSUED]
+
+
+class Misprinting:
+    """A custody whose signatures have a wrong last bit: a TPM that computes wrongly."""
+
+    def __init__(self, inner: KeyCustody) -> None:
+        self._inner = inner
+
+    @contextmanager
+    def open(self, pem: bytes, *, spki: bytes, pin: Secret | None) -> Iterator[Signer]:
+        with self._inner.open(pem, spki=spki, pin=pin) as signer:
+            yield _MisprintingSigner(signer)
+
+
+class _MisprintingSigner:
+    def __init__(self, inner: Signer) -> None:
+        self._inner = inner
+
+    @property
+    def algorithm(self) -> SignatureAlgorithm:
+        return self._inner.algorithm
+
+    @property
+    def spki(self) -> bytes:
+        return self._inner.spki
+
+    def sign(self, octets: bytes) -> bytes:
+        signature = self._inner.sign(octets)
+        return signature[:-1] + bytes([signature[-1] ^ 1])
+
+
+def test_a_wrong_signature_never_becomes_a_certificate(rig: Rig) -> None:
+    with rig.facility(custody=Misprinting) as facility:
+        (outcome,) = issue(facility, order())
+    assert isinstance(outcome, NotIssued)
+    assert isinstance(outcome.error, SignatureInvalid)
+    (row,) = rig.rows()
+    assert (row.state, row.der) == (State.UNCERTAIN, None)
+    assert serials(cut(rig)) == {row.serial}
+
+
+# ---------------------------------------------------------------- the record does not take it
+
+
+def test_without_a_recorded_intent_the_key_is_never_asked(rig: Rig) -> None:
+    record = Recorder()
+    with (
+        rig.facility(
+            around=record.around, store=lambda store: Unwritable(store, "record_intents")
+        ) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        issue(facility, order())
+    assert record.codes == []
+    assert rig.rows() == []
+
+
+def test_a_certificate_that_could_not_be_recorded_is_settled_as_uncertain(rig: Rig) -> None:
+    with (
+        rig.facility(store=lambda store: Unwritable(store, "record_certificates")) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        issue(facility, order())
+    assert [row.state for row in rig.rows()] == [State.INTENDED]
+    with rig.facility():
+        pass
+    (settlement,) = rig.settlements
+    assert (settlement.before, settlement.after) == ("intended", "uncertain")
+    (row,) = rig.rows()
+    assert serials(cut(rig)) == {row.serial}
+
+
+def test_a_full_disk_in_the_second_chunk_keeps_the_first(rig: Rig) -> None:
+    with (
+        rig.facility(store=lambda store: Unwritable(store, "record_intents", after=1)) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        issue(facility, *(order(f"d{n}") for n in range(40)))
+    rows = rig.rows()
+    assert len(rows) == 32
+    assert {row.state for row in rows} == {State.ISSUED}
+
+
+# ---------------------------------------------------------------- serials
+
+
+def repeating(times: int) -> object:
+    """Dice that show the same octets the first `times` times."""
+    left = [times]
+
+    def entropy(n: int) -> bytes:
+        left[0] -= 1
+        return b"\x5a" * n if left[0] >= 0 else os.urandom(n)
+
+    return entropy
+
+
+def test_a_serial_that_is_taken_is_drawn_again(rig: Rig) -> None:
+    with rig.facility(entropy=repeating(2)) as facility:  # type: ignore[arg-type]
+        first, second = (issue(facility, order(name))[0] for name in ("a", "b"))
+    assert isinstance(first, Issued)
+    assert isinstance(second, Issued)
+    rows = rig.rows()
+    assert len({row.serial for row in rows}) == 2
+    for row in rows:
+        certificate = x509.load_der_x509_certificate(row.der or b"")
+        assert (certificate.serial_number, certificate.tbs_certificate_bytes) == (
+            row.serial,
+            row.tbs,
+        )
+
+
+def test_two_requests_of_one_batch_never_share_a_serial(rig: Rig) -> None:
+    with rig.facility(entropy=repeating(2)) as facility:  # type: ignore[arg-type]
+        outcomes = issue(facility, order("a"), order("b"))
+    assert [type(outcome) for outcome in outcomes] == [Issued, Issued]
+    assert len({row.serial for row in rig.rows()}) == 2
+
+
+def test_a_generator_that_always_repeats_is_given_up_before_the_key_is_asked(rig: Rig) -> None:
+    issue_one_with = repeating(10**6)
+    record = Recorder()
+    with rig.facility(entropy=issue_one_with, around=record.around) as facility:  # type: ignore[arg-type]
+        issue(facility, order("a"))
+        signatures = record.codes.count(CC_SIGN)
+        with pytest.raises(SerialReserved):
+            issue(facility, order("b"))
+    assert record.codes.count(CC_SIGN) == signatures == 1
+    assert len(rig.rows()) == 1
+    assert SERIAL_ATTEMPTS > 1
+
+
+# ---------------------------------------------------------------- time
+
+
+def test_nothing_is_signed_by_a_clock_before_the_last_act(rig: Rig) -> None:
+    issue_one(rig)
+    rig.clock.move(minutes=-4)
+    issue_one(rig, "within-the-tolerance")
+    rig.clock.move(minutes=-2)
+    with rig.facility() as facility, pytest.raises(ClockSuspect):
+        issue(facility, order("b"))
+    with rig.facility(believe_clock=True) as facility:
+        assert isinstance(issue(facility, order("b"))[0], Issued)
+
+
+def test_nothing_is_signed_by_a_clock_a_year_ahead(rig: Rig) -> None:
+    rig.clock.move(days=367)
+    with rig.facility() as facility, pytest.raises(ClockSuspect):
+        issue(facility, order())
+
+
+def test_a_lifetime_ends_one_second_before_its_days_are_full(rig: Rig) -> None:
+    row = issue_one(rig, days=90)
+    assert row.not_before == rig.clock.now
+    assert row.not_after - row.not_before == timedelta(days=90, seconds=-1)
+
+
+def test_a_certificate_that_would_outlive_its_issuer_is_refused_and_not_shortened(
+    rig: Rig,
+) -> None:
+    rig.clock.move(days=300)
+    issue_one(rig)
+    for _ in range(4):  # a year ahead is suspicious: go there in steps that leave an act
+        rig.clock.move(days=300)
+        issue_one(rig, days=10)
+    with rig.facility() as facility:
+        with pytest.raises(RequestRefused) as refusal:
+            issue(facility, order(days=375))
+        assert isinstance(issue(facility, order(days=300))[0], Issued)
+    assert "validity.outlives-issuer" in {v.rule for v in refusal.value.violations}

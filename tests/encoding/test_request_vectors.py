@@ -64,6 +64,7 @@ def test_there_are_at_least_250_vectors_and_each_file_has_its_entry() -> None:
     real = {path.name for path in (HERE / "real").iterdir()} - {"manifest.json"}
     assert made == {entry["file"] for entry in MADE["vectors"]}
     assert real == {entry["file"] for entry in REAL["vectors"]}
+    assert REAL["count"] == len(real) == 20
     assert MADE["count"] == len(MADE["vectors"]) == len(made) >= 250
 
 
@@ -91,3 +92,16 @@ def test_the_script_makes_exactly_the_octets_that_are_checked_in() -> None:
     assert make.manifest(cases) == MADE
     differing = [c.file for c in cases if (HERE / "made" / c.file).read_bytes() != c.octets]
     assert differing == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in REAL["vectors"] if entry["verdict"] == "take"],
+    ids=lambda entry: entry["file"],
+)
+def test_a_real_request_with_one_bit_changed_is_refused(entry: dict[str, Any]) -> None:
+    der = bytearray(read_request((HERE / "real" / entry["file"]).read_bytes()))
+    der[-1] ^= 1
+    with pytest.raises(RequestRefused) as refused:
+        judge(bytes(der), PROFILES[entry.get("profile", "any")])
+    assert [v.rule for v in refused.value.violations] == ["signature.invalid"]

@@ -186,17 +186,17 @@ def _malformed_extensions(area: Area) -> None:
         "request.two-extension-requests",
         "request.duplicate-extension",
     )
-    kind = oid("1.2.840.113549.1.9.14")
+    asking = oid("1.2.840.113549.1.9.14")
     area.refuse(
         "two-values",
-        request(parts=[seq(kind, set_(seq(), seq(san(HOST))))]),
+        request(parts=[seq(asking, set_(seq(), seq(san(HOST))))]),
         "two lists in one attribute",
         "request.extensions",
     )
-    area.refuse("no-values", request(parts=[seq(kind, set_())]), "no list", "request.extensions")
+    area.refuse("no-values", request(parts=[seq(asking, set_())]), "no list", "request.extensions")
     area.refuse(
         "extensions-set",
-        request(parts=[seq(kind, set_(set_()))]),
+        request(parts=[seq(asking, set_(set_()))]),
         "a SET as list",
         "request.extensions",
     )

@@ -110,9 +110,7 @@ def oid(dotted: str) -> bytes:
     except ValueError:
         first = second = -1
         arcs, rest = [], []
-    if dotted.count(".") + 1 != len(arcs) or not (
-        (first in (0, 1) and second < 40) or first == 2
-    ):
+    if dotted.count(".") + 1 != len(arcs) or not ((first in (0, 1) and second < 40) or first == 2):
         raise EncodingError(
             f"{dotted!r} is not an object identifier", remedy="write it like 1.2.840.113549"
         )

@@ -78,7 +78,7 @@ def _dresses(area: Area) -> None:
             "csr",
         ),
         "with-certificate": (
-            pem("CERTIFICATE", _certificate()) + text,
+            pem("CERTIFICATE", certificate()) + text,
             "a certificate beside",
             "csr",
         ),
@@ -152,8 +152,8 @@ def _something_else(area: Area) -> None:
     )
     crmf = seq(seq(seq(integer(1), seq(context(5, name(("CN", "nas")))))))
     things = {
-        "certificate": (_certificate(), "CERTIFICATE", "is a certificate"),
-        "certificate-v1": (_certificate(v1=True), "CERTIFICATE", "is a certificate"),
+        "certificate": (certificate(), "CERTIFICATE", "is a certificate"),
+        "certificate-v1": (certificate(v1=True), "CERTIFICATE", "is a certificate"),
         "crl": (crl, "X509 CRL", "revocation list"),
         "cmc": (signed_data, "PKCS7", "PKCS#7 or CMC"),
         "spkac": (spkac, "SPKAC", "SPKAC"),
@@ -255,7 +255,7 @@ def _private_keys(area: Area) -> None:
     )
 
 
-def _certificate(*, v1: bool = False) -> bytes:
+def certificate(*, v1: bool = False) -> bytes:
     algorithm = seq(oid("1.2.840.10045.4.3.2"))
     who = name(("CN", "nas.home.arpa"))
     dates = seq(tlv(0x17, b"260101000000Z"), tlv(0x17, b"270101000000Z"))

@@ -14,7 +14,6 @@ from datetime import datetime
 
 from ca.algorithms import KEY_KINDS, KeyKind, signature_algorithm
 from ca.encoding.certificate import assemble, build_tbs, new_serial
-from ca.encoding.containers import pem
 from ca.encoding.dn import encode_name
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
@@ -27,7 +26,7 @@ from ca.errors import (
     HomecaError,
     Violation,
 )
-from ca.files import PRIVATE_FILE, PUBLIC_FILE, write_whole
+from ca.files import PRIVATE_FILE, write_whole
 from ca.interfaces import (
     Intent,
     IssuerDraft,
@@ -47,6 +46,8 @@ from ca.profiles.profile import Profile
 from ca.profiles.render import RenderContext, render
 from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.facility import Authority, Facility, authorities, constraints_of, root_of
+from ca.services.publication import publish_certificate
+from ca.services.settlement import recorded_certificate
 from ca.services.signing import settle_unsigned, sign_one
 from ca.services.trust import validity_of, verify_certificate
 
@@ -241,15 +242,16 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
             remedy="have the request of `--csr-out` signed again",
             violations=tuple(violations),
         )
-    parent = _foreign_root(root_der, root, facility, now=now)
-    facility.store.activate_issuer(
-        issuer.id,
-        parent_id=parent.id,
-        certificate=der,
-        serial=Serial(facts.tbs.serial),
-        validity=validity_of(facts.tbs),
-    )
-    return _publish(issuer.id, facility)
+    with facility.issuing():
+        parent = _foreign_root(root_der, root, facility, now=now)
+        facility.store.activate_issuer(
+            issuer.id,
+            parent_id=parent.id,
+            certificate=der,
+            serial=Serial(facts.tbs.serial),
+            validity=validity_of(facts.tbs),
+        )
+        return _publish(issuer.id, facility)
 
 
 def _unfit(
@@ -461,15 +463,13 @@ def _certify(
 
 
 def _publish(issuer_id: int, facility: Facility) -> IssuerRecord:
-    """certs/<slug>.pem and .crt, as the AIA URL promises them."""
-    issuer = next(i for i in facility.store.issuers() if i.id == issuer_id)
-    der = issuer.certificate or b""
-    directory = facility.home.certs
-    write_whole(
-        directory / f"{issuer.slug}.pem", pem("CERTIFICATE", der), mode=PUBLIC_FILE, replace=True
-    )
-    write_whole(directory / f"{issuer.slug}.crt", der, mode=PUBLIC_FILE, replace=True)
+    issuer = _current(issuer_id, facility)
+    publish_certificate(issuer, facility.home)
     return issuer
+
+
+def _current(issuer_id: int, facility: Facility) -> IssuerRecord:
+    return next(issuer for issuer in facility.store.issuers() if issuer.id == issuer_id)
 
 
 @contextmanager
@@ -498,11 +498,14 @@ def _beginning(
 def _abandoning(issuer: IssuerRecord, facility: Facility) -> Iterator[None]:
     """A ceremony that fails leaves no pending issuer; one that crashes leaves it to settlement.
 
-    The key blob goes with it: no certificate was recorded for it, so nothing can need it.
+    The key blob goes with it, unless a certificate for it is recorded: then the issuer exists,
+    and whatever failed after that (a full disk, a file in certs/) takes nothing back.
     """
     try:
         yield
     except HomecaError:
+        if recorded_certificate(_current(issuer.id, facility), facility) is not None:
+            raise
         for record in facility.store.open_serials():
             if record.state is State.RESERVED and record.subject == issuer.subject:
                 settle_unsigned(

@@ -1,11 +1,23 @@
-"""Is what was published what is recorded? CRLs against revocations, files against the record."""
+"""What the CA publishes: its issuers' certificates, and whether its CRLs say what is recorded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ca.encoding.containers import pem
 from ca.encoding.inspect import read_crl
+from ca.files import PUBLIC_FILE, write_whole
+from ca.home import Home
 from ca.interfaces import CertificateStore, CrlRecord, IssuerRecord, Serial
+
+
+def publish_certificate(issuer: IssuerRecord, home: Home) -> None:
+    """certs/<slug>.pem and .crt, as the AIA URL promises them. Raises: OutputFailed."""
+    der = issuer.certificate or b""
+    write_whole(
+        home.certs / f"{issuer.slug}.pem", pem("CERTIFICATE", der), mode=PUBLIC_FILE, replace=True
+    )
+    write_whole(home.certs / f"{issuer.slug}.crt", der, mode=PUBLIC_FILE, replace=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

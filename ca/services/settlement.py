@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from ca.encoding.crl import crl_entry
@@ -93,7 +94,7 @@ def _settle_serial(record: CertificateRecord, facility: Workplace) -> Settlement
 
 def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
     """Complete it if its certificate is in the record, else abandon it and its key."""
-    certificate = _recorded_certificate(issuer, facility)
+    certificate = recorded_certificate(issuer, facility)
     if certificate is not None:
         facility.store.activate_issuer(
             issuer.id,
@@ -102,6 +103,9 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
             serial=certificate.serial,
             validity=Validity(not_before=certificate.not_before, not_after=certificate.not_after),
         )
+        from ca.services.publication import publish_certificate
+
+        publish_certificate(replace(issuer, certificate=certificate.der), facility.home)
         after = IssuerState.ACTIVE
     else:
         facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED)
@@ -116,7 +120,8 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
     )
 
 
-def _recorded_certificate(issuer: IssuerRecord, facility: Workplace) -> CertificateRecord | None:
+def recorded_certificate(issuer: IssuerRecord, facility: Workplace) -> CertificateRecord | None:
+    """The certificate its ceremony came to, if it came that far."""
     for record in facility.store.by_spki(spki_sha256(issuer.spki)) if issuer.spki else ():
         if record.state is State.ISSUED and record.subject == issuer.subject:
             return record

@@ -314,4 +314,4 @@ def test_a_certificate_that_would_outlive_its_issuer_is_refused_and_not_shortene
         with pytest.raises(RequestRefused) as refusal:
             issue(facility, order(days=375))
         assert isinstance(issue(facility, order(days=300))[0], Issued)
-    assert "validity.outlives-issuer" in {v.rule for v in refusal.value.violations}
+    assert "validity.past-issuer" in {v.rule for v in refusal.value.violations}

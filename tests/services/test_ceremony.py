@@ -1,0 +1,347 @@
+"""Making issuers: once, by the ceremony alone, each generation under a name of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from ca.algorithms import EC_P256
+from ca.encoding.requests import parse_request
+from ca.errors import (
+    AlreadyInitialised,
+    CeremonyRefused,
+    HomeMissing,
+    OutputFailed,
+    StoreUnwritable,
+    TpmBroken,
+)
+from ca.interfaces import IssuerState, Role, State
+from ca.keys.tpm.link import Link
+from ca.keys.tpm.return_codes import CC_SIGN
+from ca.services.ceremony import (
+    Plan,
+    accept_intermediate,
+    certify_foreign_intermediate,
+    init_intermediate,
+    init_root,
+    request_intermediate,
+)
+from ca.services.facility import authorities, signing_authority
+from tests.interop.programs import run
+from tests.keys.tpm.links import Changing, Refusing, lost
+from tests.services.rig import (
+    PLAN,
+    Rig,
+    Unwritable,
+    cut,
+    issue,
+    issue_one,
+    order,
+    request_der,
+)
+
+NEXT = Plan(name="Rig", kind=EC_P256, days=1000)
+
+
+def loaded(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+# ---------------------------------------------------------------- the root
+
+
+def test_a_second_root_in_one_home_is_refused(rig: Rig) -> None:
+    with rig.facility() as facility, pytest.raises(AlreadyInitialised):
+        init_root(PLAN, facility)
+
+
+def test_constraints_are_critical_on_root_and_intermediate_alike(rig: Rig) -> None:
+    for name in ("root", "intermediate-1"):
+        certificate = loaded(rig.path / f"certs/{name}.pem")
+        found = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+        assert found.critical
+        assert found.value.permitted_subtrees == [x509.DNSName("home.arpa")]
+
+
+def test_a_root_may_have_one_ca_below_it_and_that_none(rig: Rig) -> None:
+    limits = []
+    for name in ("root", "intermediate-1"):
+        certificate = loaded(rig.path / f"certs/{name}.pem")
+        limits.append(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value)
+    assert [(limit.ca, limit.path_length) for limit in limits] == [(True, 1), (True, 0)]
+
+
+def test_the_key_blobs_are_for_their_owner_and_the_certificates_for_everybody(rig: Rig) -> None:
+    modes = {
+        path.relative_to(rig.path).as_posix(): path.stat().st_mode & 0o777
+        for directory in ("keys", "certs")
+        for path in (rig.path / directory).iterdir()
+    }
+    assert modes == {
+        "keys/root.tss": 0o600,
+        "keys/intermediate-1.tss": 0o600,
+        "certs/root.pem": 0o644,
+        "certs/root.crt": 0o644,
+        "certs/intermediate-1.pem": 0o644,
+        "certs/intermediate-1.crt": 0o644,
+    }
+
+
+def refusing_to_sign(link: Link) -> Link:
+    return Refusing(link, lambda code, _: 0x101 if code == CC_SIGN else 0)
+
+
+def test_a_root_whose_signature_is_refused_leaves_no_issuer_no_key_and_may_be_tried_again(
+    empty_rig: Rig,
+) -> None:
+    with (
+        empty_rig.facility(create=True, around=refusing_to_sign) as facility,
+        pytest.raises(TpmBroken),
+    ):
+        init_root(PLAN, facility)
+    assert list((empty_rig.path / "keys").iterdir()) == []
+    with empty_rig.facility() as facility:
+        assert facility.store.issuers() == ()
+        assert init_root(PLAN, facility).state is IssuerState.ACTIVE
+
+
+def test_a_root_whose_signature_was_lost_is_uncertain_and_may_be_made_anew(
+    empty_rig: Rig,
+) -> None:
+    with (
+        empty_rig.facility(
+            create=True, around=lambda link: Changing(link, lost(CC_SIGN))
+        ) as facility,
+        pytest.raises(Exception, match="answer was lost"),
+    ):
+        init_root(PLAN, facility)
+    with empty_rig.facility() as facility:
+        assert init_root(PLAN, facility).state is IssuerState.ACTIVE
+        assert facility.store.counts(at=empty_rig.clock()).uncertain == 1
+
+
+def test_a_root_that_could_not_be_recorded_may_be_made_anew(empty_rig: Rig) -> None:
+    with (
+        empty_rig.facility(
+            create=True, store=lambda store: Unwritable(store, "record_certificates")
+        ) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        init_root(PLAN, facility)
+    with empty_rig.facility() as facility:
+        assert init_root(PLAN, facility).state is IssuerState.ACTIVE
+
+
+def test_a_root_that_was_recorded_but_not_activated_is_completed_by_the_next_command(
+    empty_rig: Rig,
+) -> None:
+    with (
+        empty_rig.facility(
+            create=True, store=lambda store: Unwritable(store, "activate_issuer")
+        ) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        init_root(PLAN, facility)
+    with empty_rig.facility() as facility:
+        (root,) = facility.store.issuers()
+        assert root.state is IssuerState.ACTIVE
+        assert init_intermediate(NEXT, facility).state is IssuerState.ACTIVE
+    assert (empty_rig.path / "certs/root.pem").exists()
+
+
+def test_an_issuer_whose_file_cannot_be_written_stays_an_issuer(rig: Rig) -> None:
+    """Something lies where certs/intermediate-2.pem should appear."""
+    (rig.path / "certs/intermediate-2.pem").mkdir()
+    with rig.facility() as facility:
+        with pytest.raises(OutputFailed):
+            init_intermediate(NEXT, facility)
+        assert [i.state for i in facility.store.issuers()] == [IssuerState.ACTIVE] * 3
+    assert (rig.path / "keys/intermediate-2.tss").exists()
+    issue_one(rig)
+
+
+# ---------------------------------------------------------------- generations
+
+
+def test_a_new_generation_has_a_new_name_and_signs_from_then_on(rig: Rig) -> None:
+    with rig.facility() as facility:
+        second = init_intermediate(NEXT, facility)
+        first = facility.store.issuers()[1]
+        assert second.subject_der != first.subject_der
+        assert second.spki != first.spki
+        assert signing_authority(authorities(facility.store)).issuer.id == second.id
+
+
+def test_an_old_generation_keeps_cutting_its_own_crls(rig: Rig) -> None:
+    old = issue_one(rig)
+    with rig.facility() as facility:
+        init_intermediate(NEXT, facility)
+        from ca.interfaces import Reason
+        from ca.services.revocation import revoke
+
+        revoke(old, Reason.KEY_COMPROMISE, facility)
+    crl = cut(rig, "intermediate-1")
+    assert [entry.serial_number for entry in crl] == [old.serial]
+    assert list(cut(rig, "intermediate-2")) == []
+
+
+def test_the_number_of_a_generation_that_failed_is_not_given_again(rig: Rig) -> None:
+    with (
+        rig.facility(around=refusing_to_sign) as facility,
+        pytest.raises(TpmBroken),
+    ):
+        init_intermediate(NEXT, facility)
+    with rig.facility() as facility:
+        assert init_intermediate(NEXT, facility).slug == "intermediate-3"
+
+
+def test_an_intermediate_that_would_outlive_its_root_is_refused(rig: Rig) -> None:
+    rig.clock.move(days=1)
+    with rig.facility() as facility:
+        with pytest.raises(CeremonyRefused, match="would outlive the root"):
+            init_intermediate(dataclasses.replace(NEXT, days=3650), facility)
+        issuers = [issuer.slug for issuer in facility.store.issuers()]
+        assert issuers == ["root", "intermediate-1"]
+
+
+def test_an_intermediate_without_a_root_is_refused(empty_rig: Rig) -> None:
+    with empty_rig.facility(create=True) as facility, pytest.raises(HomeMissing):
+        init_intermediate(NEXT, facility)
+
+
+# ---------------------------------------------------------------- a root that lives elsewhere
+
+
+@pytest.fixture
+def away(tmp_path: Path, rig: Rig) -> Rig:
+    """A second home, on another machine: another TPM, no root."""
+    return Rig(tmp_path / "away", rig.clock)
+
+
+def asked(away: Rig, name: str = "Away") -> bytes:
+    """The DER request of `--csr-out`."""
+    with away.facility(create=True) as facility:
+        _, request = request_intermediate(Plan(name=name, kind=EC_P256, days=1), facility)
+    return request
+
+
+def certified(rig: Rig, request: bytes) -> bytes:
+    """What the root's home makes of it, DER."""
+    with rig.facility() as facility:
+        plan = Plan(name="Rig", kind=EC_P256, days=700)
+        issuer = certify_foreign_intermediate(parse_request(request), plan, facility)
+    assert issuer.certificate is not None
+    assert not issuer.has_key
+    return issuer.certificate
+
+
+def root_of(rig: Rig) -> bytes:
+    return (rig.path / "certs/root.crt").read_bytes()
+
+
+def test_an_intermediate_certified_by_another_homes_root_signs_what_openssl_takes(
+    rig: Rig, away: Rig, tmp_path: Path
+) -> None:
+    answer = certified(rig, asked(away))
+    with away.facility() as facility:
+        issuer = accept_intermediate([root_of(rig), answer], facility)
+        assert (issuer.state, issuer.role) == (IssuerState.ACTIVE, Role.INTERMEDIATE)
+    row = issue_one(away)
+    (tmp_path / "leaf.der").write_bytes(row.der or b"")
+    leaf = tmp_path / "leaf.pem"
+    run("openssl", "x509", "-inform", "DER", "-in", tmp_path / "leaf.der", "-out", leaf)
+    done = run(
+        *("openssl", "verify", "-x509_strict", "-CAfile", rig.path / "certs/root.pem"),
+        *("-untrusted", away.path / "certs/intermediate-1.pem", leaf),
+    )
+    assert done.stdout == f"{leaf}: OK\n", done.stderr
+    without = run("openssl", "verify", "-x509_strict", "-CAfile", rig.path / "certs/root.pem", leaf)
+    assert without.returncode != 0
+
+
+def test_the_waiting_intermediate_survives_other_commands(rig: Rig, away: Rig) -> None:
+    request = asked(away)
+    with away.facility() as facility:
+        assert [issuer.state for issuer in facility.store.issuers()] == [IssuerState.PENDING]
+    with away.facility() as facility:
+        accept_intermediate([root_of(rig), certified(rig, request)], facility)
+
+
+def test_a_waiting_intermediate_signs_nothing(away: Rig) -> None:
+    asked(away)
+    with away.facility() as facility, pytest.raises(HomeMissing):
+        issue(facility, order())
+
+
+def test_a_certificate_for_another_key_is_not_accepted(rig: Rig, away: Rig, tmp_path: Path) -> None:
+    asked(away)
+    other = Rig(tmp_path / "other", rig.clock)
+    answer = certified(rig, asked(other))
+    with away.facility() as facility:
+        with pytest.raises(CeremonyRefused, match="none of these certificates"):
+            accept_intermediate([root_of(rig), answer], facility)
+        assert [issuer.state for issuer in facility.store.issuers()] == [IssuerState.PENDING]
+
+
+def test_a_certificate_without_its_root_is_not_accepted(rig: Rig, away: Rig) -> None:
+    answer = certified(rig, asked(away))
+    with away.facility() as facility, pytest.raises(CeremonyRefused, match="root's own"):
+        accept_intermediate([answer], facility)
+
+
+def test_a_certificate_with_a_forged_signature_is_not_accepted(rig: Rig, away: Rig) -> None:
+    answer = certified(rig, asked(away))
+    forged = answer[:-1] + bytes([answer[-1] ^ 1])
+    with away.facility() as facility, pytest.raises(CeremonyRefused) as refusal:
+        accept_intermediate([root_of(rig), forged], facility)
+    assert {v.rule for v in refusal.value.violations} == {"ceremony.signature"}
+
+
+def test_a_certificate_of_a_device_does_not_make_an_intermediate(rig: Rig, away: Rig) -> None:
+    """The request of --csr-out, signed as a device's: no CA bit, another subject."""
+    asked(away)
+    with away.facility() as facility:
+        (pending,) = facility.store.issuers()
+    row = issue_one(rig)
+    leaf = row.der or b""
+    with away.facility() as facility, pytest.raises(CeremonyRefused):
+        accept_intermediate([root_of(rig), leaf], facility)
+    assert pending.state is IssuerState.PENDING
+
+
+def test_the_root_certifies_no_devices_request_as_an_intermediate(rig: Rig) -> None:
+    """A device's request names no CA; it becomes one only by the operator's word, under its name.
+
+    What must not happen is that it keeps the names it asked for.
+    """
+    issuer_der = certified(rig, request_der("phone"))
+    certificate = x509.load_der_x509_certificate(issuer_der)
+    with pytest.raises(x509.ExtensionNotFound):
+        certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+
+def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:
+    from ca.interfaces import Reason, Serial
+    from ca.services.revocation import revoke
+
+    answer = x509.load_der_x509_certificate(certified(rig, asked(away)))
+    with rig.facility() as facility:
+        (row,) = facility.store.by_serial(Serial(answer.serial_number))
+        revoke(row, Reason.CA_COMPROMISE, facility)
+    assert [entry.serial_number for entry in cut(rig, "root")] == [answer.serial_number]
+
+
+def test_reserved_serials_of_ceremonies_end_as_issued(rig: Rig) -> None:
+    with rig.facility() as facility:
+        states = [
+            row.state
+            for issuer in facility.store.issuers()
+            if issuer.serial is not None
+            for row in facility.store.by_serial(issuer.serial)
+        ]
+    assert states == [State.ISSUED, State.ISSUED]
+    assert os.listdir(rig.path / "crl") == []  # noqa: PTH208 - names are enough

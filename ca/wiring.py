@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from ca.files import check_private
 from ca.home import Home
-from ca.interfaces import CertificateStore, Secret, Settlement
+from ca.interfaces import CertificateStore, Custody, Secret, Settlement
 from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from ca.keys.tpm.custody import TpmCustody
     from ca.profiles.library import Library
     from ca.services.facility import Facility
+    from ca.services.requesting import Device
 
 
 def system_clock() -> datetime:
@@ -133,3 +134,47 @@ def open_facility(
         for settlement in settle(facility):
             on_settled(settlement)
         yield facility
+
+
+# ---------------------------------------------------------------- a device that asks
+
+
+def open_device(opening: Opening) -> Device:
+    """A home with requests and no CA; nothing is opened before it is used."""
+    from tempfile import TemporaryDirectory
+
+    from ca.services.device import DeviceHome
+    from ca.services.requesting import Device
+
+    home = Home(opening.home)
+    settings = open_settings(home)
+
+    def tpm(recorded: Custody | None, state_dir: Path | None = None) -> TpmCustody:
+        from ca.keys.tpm.custody import TpmCustody
+
+        known = recorded.tcti if recorded is not None else ""
+        return TpmCustody(
+            opening.tcti or settings.tpm or known,
+            state_dir=state_dir or home.tpm,
+            lock_file=state_dir / "lock" if state_dir is not None else home.tpm_lock,
+            srk_public=recorded.srk_public if recorded is not None else None,
+            on_wait=opening.on_wait,
+        )
+
+    @contextmanager
+    def looking(recorded: Custody | None) -> Iterator[TpmCustody]:
+        """Before there is a home, an embedded TPM is asked in a directory that is thrown away."""
+        if home.path.exists() and (recorded is not None or home.tpm.exists()):
+            yield tpm(recorded)
+            return
+        with TemporaryDirectory(prefix="homeca-tpm-") as scratch:
+            yield tpm(recorded, Path(scratch))
+
+    return Device(
+        home=DeviceHome(home.path),
+        tpm=tpm,
+        looking=looking,
+        clock=system_clock,
+        pin=opening.pin,
+        on_wait=opening.on_wait,
+    )

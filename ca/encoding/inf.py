@@ -72,7 +72,7 @@ class Faults:
         raise InfRefused(
             f"{first.text}{more}",
             remedy=first.remedy or f"correct {visible(self.source)!r}, then try again",
-            violations=tuple(violations) if rest else (),
+            violations=tuple(violations),
         )
 
 

@@ -85,7 +85,8 @@ def accept(
     elif not wanted:
         raise UsageError(
             "this device does not know its root yet",
-            remedy="read the root's SHA-256 fingerprint where the CA lives (`homeca status`), then "
+            remedy="read the root's SHA-256 fingerprint where the CA lives (`homeca show "
+            "certs/root.pem`), then "
             "give it with --fingerprint",
         )
     elif not any(hmac.compare_digest(sha256(top.der).digest(), one) for one in wanted):

@@ -112,7 +112,7 @@ def new(plan: Plan, device: Device) -> DeviceRequest:
         raise UsageError(
             "the request names nobody", remedy='give --subject "CN=…", or --san DNS:…, or an INF'
         )
-    name = require_name(plan.name) if plan.name is not None else _own_name(plan)
+    name = name_of(plan)
     device.home.check()
     _require_free(name, device)
     _require_kind(plan.kind, device)
@@ -172,7 +172,10 @@ def _pair_to_renew(generations: Sequence[DeviceRequest]) -> DeviceRequest:
     return active[0] if active else generations[-1]
 
 
-def _own_name(plan: Plan) -> str:
+def name_of(plan: Plan) -> str:
+    """What the request will be called: as asked, else after its subject. Raises: DeviceRefused."""
+    if plan.name is not None:
+        return require_name(plan.name)
     hosts = [str(name).partition(":")[2] for name in plan.names]
     return name_from(plan.subject.common_name or (hosts[0] if hosts else str(plan.subject)))
 

@@ -104,11 +104,15 @@ class Identity:
     spec: str
 
 
-def key_template(kind: KeyKind) -> TPM2B_PUBLIC:
-    """The CA key's template: its one signature scheme fixed inside, so no other can be asked."""
+def key_template(kind: KeyKind, *, any_scheme: bool = False) -> TPM2B_PUBLIC:
+    """The CA key's template: its one signature scheme fixed inside, so no other can be asked.
+
+    any_scheme: for a device's key, which must sign what a TLS handshake agrees on: RSA with PSS
+                in TLS 1.3 (RFC 8446 §4.2.3), ECDSA with another hash in TLS 1.2.
+    """
     algorithm = signature_algorithm(kind)
     family = "ecc" if kind.family is Family.EC else "rsa"
-    scheme = f"{algorithm.scheme.value}-{algorithm.hash}"
+    scheme = "null" if any_scheme else f"{algorithm.scheme.value}-{algorithm.hash}"
     return TPM2B_PUBLIC.parse(f"{family}{kind.bits}:{scheme}:null", objectAttributes=KEY_ATTRIBUTES)
 
 

@@ -94,15 +94,16 @@ class TpmCustody:
         with self._open() as tpm:
             return capabilities.report(tpm, tcti=tpm.wire.link.name)
 
-    def create(self, kind: KeyKind, *, pin: Secret | None) -> SealedKey:
+    def create(self, kind: KeyKind, *, pin: Secret | None, any_scheme: bool = False) -> SealedKey:
         """A new fixedTPM, fixedParent, sensitiveDataOrigin signing key, PIN as authValue.
 
+        any_scheme: for a device: it signs with whatever a TLS handshake agrees on.
         Raises: KeyKindUnsupported naming the kinds this TPM can make; PinUnusable; CustodyError.
         """
         auth = require_usable_pin(pin) if pin is not None else b""
         with self._transaction() as tpm:
             _require_supported(tpm, kind)
-            template = capabilities.key_template(kind)
+            template = capabilities.key_template(kind, any_scheme=any_scheme)
             sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=auth))
             with tpm.esapi() as esapi, tpm.wire.patience(tpm.creation_deadline):
                 made = esapi.create(tpm.srk, sensitive, template, session1=tpm.session)

@@ -62,8 +62,8 @@ def state_text(record: CertificateRecord, *, at: datetime) -> str:
 
 
 def print_csv(records: Iterable[CertificateRecord], *, at: datetime) -> int:
-    """RFC 4180, a header line first; no cell is a formula, none holds a control character."""
-    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
+    """A header line first, every cell quoted; none is a formula or holds a control character."""
+    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(heading.lower() for heading in (*_HEADINGS, "Issued"))
     count = 0
     for record in records:

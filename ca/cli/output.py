@@ -125,13 +125,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    tone = "bold" if colours(sys.stdout) else ""
+    drawn = Table(box=None, pad_edge=False, header_style=tone)
     for heading in headings:
         drawn.add_column(heading, overflow="fold")
     for row in rows:
         # Text, never str: a certificate's name must not be read as markup
         drawn.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, no_color=not colours(sys.stdout)).print(drawn)
+    Console(highlight=False, no_color=not tone).print(drawn)
 
 
 def show_error(error: HomecaError, *, as_json: bool) -> None:

@@ -1,0 +1,206 @@
+"""What `homeca status` says of the same home at different times and in different states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ca.home import Home
+from ca.interfaces import CertificateStore
+from ca.services.condition import Condition, condition_of
+from ca.services.standing import Standing, standing
+from ca.wiring import open_settings, open_store
+from tests.house import House, make_request
+
+
+@contextmanager
+def opened(house: House) -> Iterator[tuple[Home, CertificateStore]]:
+    home = Home(house.home)
+    with open_store(home, open_settings(home)) as store:
+        yield home, store
+
+
+def at(house: House, later: timedelta = timedelta(0)) -> Standing:
+    """How it stands some time after its last act."""
+    with opened(house) as (home, store):
+        last = store.last_recorded_act()
+        assert last is not None
+        return standing(store, home, at=last + later)
+
+
+def urgent(found: Standing) -> set[str]:
+    return {concern.rule for concern in found.concerns if concern.needs_attention}
+
+
+def test_only_the_certificate_that_ends_soon_needs_attention(common_house: House) -> None:
+    found = at(common_house)
+
+    assert urgent(found) == {"certificate.expiring"}
+    assert [record.subject for record in found.expiring] == ["CN=brief.home.arpa"]
+
+
+def test_a_renewed_certificate_needs_no_attention(house: House) -> None:
+    house.homeca.must("renew", house.file("brief.crt"), "--out", house.file("brief-2.crt"))
+
+    found = at(house)
+
+    assert found.is_well
+
+
+def test_a_renewal_that_was_revoked_does_not_count(house: House) -> None:
+    house.homeca.must("renew", house.file("brief.crt"), "--out", house.file("brief-2.crt"))
+    house.homeca.must("revoke", house.file("brief-2.crt"))
+    house.homeca.must("crl")
+
+    assert "certificate.expiring" in urgent(at(house))
+
+
+def test_the_tree_has_the_intermediate_below_the_root(common_house: House) -> None:
+    (top,) = at(common_house).tops
+
+    assert top.issuer.slug == "root"
+    assert [child.issuer.slug for child in top.children] == ["intermediate-1"]
+
+
+def test_counts_are_of_each_serial_once(common_house: House) -> None:
+    counts = at(common_house).counts
+
+    assert (counts.valid, counts.revoked, counts.expired) == (5, 2, 0)
+
+
+def test_a_software_tpm_is_said_and_is_no_reason_for_alarm(common_house: House) -> None:
+    concerns = {concern.rule: concern for concern in at(common_house).concerns}
+
+    assert not concerns["custody.software-tpm"].needs_attention
+
+
+@pytest.mark.parametrize(
+    ("days", "rule"),
+    [(14, None), (16, "crl.due"), (29, "crl.due"), (31, "crl.expired")],
+)
+def test_a_crl_is_due_at_half_of_its_life_and_expires_at_its_end(
+    common_house: House, days: int, rule: str | None
+) -> None:
+    found = urgent(at(common_house, timedelta(days=days))) - {"certificate.expiring"}
+
+    assert found == ({rule} if rule else set())
+
+
+def test_a_revocation_no_crl_carries_needs_attention(house: House) -> None:
+    house.homeca.must("revoke", house.file("laptop.crt"))
+    assert "crl.behind" in urgent(at(house))
+
+    house.homeca.must("crl")
+    assert "crl.behind" not in urgent(at(house))
+
+
+def test_a_released_hold_that_is_still_listed_needs_attention(house: House) -> None:
+    house.homeca.must("revoke", house.file("parked.crt"), "--reason", "removeFromCRL")
+
+    assert "crl.behind" in urgent(at(house))
+
+
+def test_a_revocation_without_any_crl_needs_attention(house: House) -> None:
+    with house.database() as database:
+        database.execute("DELETE FROM crls")
+    for path in (house.home / "crl").iterdir():
+        path.unlink()
+
+    assert "crl.missing" in urgent(at(house))
+
+
+def test_an_issuer_near_its_end_needs_attention(common_house: House) -> None:
+    ten_years = timedelta(days=3650)
+
+    assert "issuer.expiring" not in urgent(at(common_house, ten_years - timedelta(days=500)))
+    assert "issuer.expiring" in urgent(at(common_house, ten_years - timedelta(days=300)))
+    assert "issuer.expired" in urgent(at(common_house, ten_years + timedelta(days=1)))
+
+
+def test_a_clock_before_the_last_act_needs_attention(common_house: House) -> None:
+    assert "clock.behind" not in urgent(at(common_house, timedelta(minutes=-4)))
+    assert "clock.behind" in urgent(at(common_house, timedelta(minutes=-6)))
+
+
+def test_a_root_without_constraints_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+    house = House(tmp_path_factory.mktemp("plain"))
+    house.homeca.must("init-root", "--key", "ec-p256")
+
+    concerns = {concern.rule: concern.needs_attention for concern in at(house).concerns}
+
+    assert concerns["issuer.no-constraints"] is False
+    assert concerns["crl.none-yet"] is False
+
+
+def test_an_intermediate_that_waits_needs_attention(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    house = House(tmp_path_factory.mktemp("waiting"))
+    house.homeca.must(
+        "init-intermediate", "--name", "Away", "--key", "ec-p256", "--csr-out", house.file("i.csr")
+    )
+
+    assert "issuer.pending" in urgent(at(house))
+
+
+def test_an_unsafe_mode_needs_attention(house: House) -> None:
+    (house.home / "keys/root.tss").chmod(0o644)
+
+    assert "home.mode" in urgent(at(house))
+
+
+def test_a_home_of_nobody_is_empty_and_well(tmp_path_factory: pytest.TempPathFactory) -> None:
+    house = House(tmp_path_factory.mktemp("empty"))
+    Home(house.home).make()
+    home = Home(house.home)
+    with open_store(home, open_settings(home), create=True) as store:
+        found = standing(store, home, at=datetime.now(UTC).replace(microsecond=0))
+
+    assert found.is_well
+    assert found.tops == ()
+
+
+def test_more_expiring_certificates_than_are_named_are_counted(house: House) -> None:
+    requests = [make_request(house.place, f"d{n}", f"DNS:d{n}.home.arpa") for n in range(12)]
+    house.homeca.must("sign", *requests, "--profile", "tls-server", "--days", "3")
+
+    found = at(house)
+
+    assert found.expiring_count == 13
+    assert len(found.expiring) == 10
+    assert [r.not_after for r in found.expiring] == sorted(r.not_after for r in found.expiring)
+
+
+# ---------------------------------------------------------------- one word for each certificate
+
+
+@pytest.mark.parametrize(
+    ("stem", "days", "expected"),
+    [
+        ("laptop", 0, Condition.VALID),
+        ("laptop", -1, Condition.NOT_YET),
+        ("laptop", 376, Condition.EXPIRED),
+        ("lost", 0, Condition.REVOKED),
+        ("lost", 376, Condition.REVOKED),
+        ("parked", 0, Condition.HOLD),
+    ],
+)
+def test_a_certificate_is_one_thing_at_a_time(
+    common_house: House, stem: str, days: int, expected: Condition
+) -> None:
+    with opened(common_house) as (_, store):
+        (record,) = store.by_serial_prefix(common_house.serial(stem).lower(), limit=2)
+        moment = record.not_before + timedelta(days=days, seconds=1)
+
+        assert condition_of(record, at=moment) is expected
+
+
+def test_the_last_second_of_a_certificate_counts(common_house: House) -> None:
+    with opened(common_house) as (_, store):
+        (record,) = store.by_serial_prefix(common_house.serial("laptop").lower(), limit=2)
+
+        assert condition_of(record, at=record.not_after) is Condition.VALID
+        assert condition_of(record, at=record.not_after + timedelta(seconds=1)) is Condition.EXPIRED

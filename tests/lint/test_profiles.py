@@ -40,6 +40,7 @@ NAMES = {
     "tls-client": ("DNS:nas.home.arpa",),
     "tls-server": SERVER_NAMES,
     "vpn-client": ("DNS:nas.home.arpa", "email:alice@home.arpa", "UPN:alice@home.arpa"),
+    "vpn-client-windows": ("DNS:nas.home.arpa", "email:alice@home.arpa"),
     "vpn-server": SERVER_NAMES,
     "wifi-client": ("DNS:nas.home.arpa", "UPN:alice@home.arpa"),
     "wifi-server": ("DNS:nas.home.arpa",),

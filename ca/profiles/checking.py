@@ -9,8 +9,9 @@ from itertools import product
 
 from ca.errors import ProfileMalformed, Violation
 from ca.profiles.library import is_profile_name, template_of
-from ca.profiles.parse import CEREMONIES, SAN_KINDS, parse_profile
+from ca.profiles.parse import CEREMONIES, parse_profile
 from ca.profiles.render import ProfileTemplate, RenderContext, render
+from ca.profiles.values import SAN_KINDS
 
 _URL = "http://ca.home.arpa/x"
 _NAMES = (frozenset[str](), *(frozenset({kind}) for kind in SAN_KINDS), frozenset(SAN_KINDS))

@@ -15,6 +15,7 @@ from ca.encoding import extensions as ext
 from ca.errors import HomecaError, NotFound, ProfileMalformed
 from ca.names import visible
 from ca.profiles.checking import check_text
+from ca.profiles.leaf_law import CRL_ONLY
 from ca.profiles.library import is_profile_name
 from ca.profiles.object_names import EXTENSIONS, KEY_PURPOSES
 from ca.profiles.openssl_cnf import Cnf, Entry, escape, read_cnf
@@ -27,7 +28,6 @@ from ca.profiles.x509v3_syntax import read_extension
 #: Keys of a CA section that a profile keeps; `x509_extensions` it says itself.
 _KEPT = ("default_days", "default_md", "copy_extensions")
 _ENCIPHERMENT = {"keyEncipherment", "dataEncipherment"}
-_CRL_ONLY = {"crlNumber", "deltaCRL", "issuingDistributionPoint"}
 _DEFAULT_DAYS = "375"
 
 
@@ -137,7 +137,7 @@ def _directives(cnf: Cnf, section: str) -> list[ExtensionDirective]:
 def _refuse_what_is_no_leaf(
     directives: list[ExtensionDirective], entries: dict[str, Entry]
 ) -> None:
-    if all(d.oid == ext.AUTHORITY_KEY_IDENTIFIER for d in directives) or _CRL_ONLY & set(entries):
+    if all(d.oid == ext.AUTHORITY_KEY_IDENTIFIER for d in directives) or CRL_ONLY & set(entries):
         raise _LeftOutError("is for CRLs: homeca cuts its own")
     for directive in directives:
         if not isinstance(directive.value, bytes):

@@ -222,15 +222,13 @@ class _Reader:
         """The value of the variable at `index`, and where the text goes on."""
         start = index + 1
         closing = _CLOSING.get(raw[start : start + 1], "")
-        match = _WORD.match(raw, start + len(closing))
-        assert match is not None  # noqa: S101 - the pattern matches the empty string too
-        name, end = match.group(), match.end()
+        name = _at(_WORD, raw, start + len(closing))
+        end = start + len(closing) + len(name)
         where: str | None = section
         if raw.startswith("::", end):
             where = name
-            match = _WORD.match(raw, end + 2)
-            assert match is not None  # noqa: S101 - as above
-            name, end = match.group(), match.end()
+            name = _at(_WORD, raw, end + 2)
+            end += 2 + len(name)
         if closing:
             if raw[end : end + 1] != closing:
                 raise _BadLineError(
@@ -254,9 +252,13 @@ class _Reader:
 
 
 def _take_name(line: str) -> tuple[str, str]:
-    match = _NAME.match(line)
-    assert match is not None  # noqa: S101 - the pattern matches the empty string too
-    return match.group(), line[match.end() :]
+    name = _at(_NAME, line, 0)
+    return name, line[len(name) :]
+
+
+def _at(pattern: re.Pattern[str], text: str, start: int) -> str:
+    found = pattern.match(text, start)
+    return found.group() if found else ""
 
 
 def _closing_quote(raw: str, start: int) -> int:

@@ -29,20 +29,19 @@ The form of a profile. OpenSSL reads all of it but `[ homeca ]`, and gives the s
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from ca.algorithms import KEY_KINDS, Family
-from ca.encoding import extensions as ext
 from ca.encoding.asn1_generate import parse_boolean
 from ca.errors import HomecaError, ProfileMalformed
 from ca.names import Attribute, visible
-from ca.profiles.object_names import ATTRIBUTES, EXTENSIONS, meant
+from ca.profiles import values
+from ca.profiles.leaf_law import judge_extensions
+from ca.profiles.object_names import ATTRIBUTES, meant
 from ca.profiles.openssl_cnf import Cnf, Entry, read_cnf
 from ca.profiles.profile import PolicyField, PolicyRule, Profile
 from ca.profiles.x509v3 import AlternativeNames, ExtensionDirective
-from ca.profiles.x509v3_names import attribute_oid, bad
+from ca.profiles.x509v3_names import attribute_oid
 from ca.profiles.x509v3_syntax import read_extensions
 
 T = TypeVar("T")
@@ -50,11 +49,8 @@ T = TypeVar("T")
 #: Only these, and only as shipped, may make a CA (invariant 4).
 CEREMONIES = frozenset({"root-ca", "intermediate-ca"})
 BUILT_IN = "built-in"
-MAX_DAYS = 36525  # a hundred years
+DEFAULT_KEYS = ("ec-p256", "ec-p384", "ec-p521", "rsa")
 CEILING = 825  # Apple's limit for servers (AP1), and long enough for anything at home
-SAN_KINDS = ("dns", "ip", "email", "uri", "upn")
-DIGESTS = ("sha256", "sha384", "sha512")
-
 #: Keys of a CA section that are for OpenSSL's own files or output; they decide no certificate.
 _OPENSSL_ONLY = frozenset(
     {"dir", "certs", "crl_dir", "new_certs_dir", "database", "serial", "RANDFILE", "private_key"}
@@ -102,35 +98,38 @@ class _Reader:
         days_entry = self._required(section, "default_days")
         extensions = self._extensions(extensions_entry)
         policy = self._policy(policy_entry)
-        default_days = self._take(days_entry, _days, 1)
-        max_days = self._take(self._homeca("max_days"), _days, max(CEILING, default_days))
+        default_days = self._take(days_entry, values.read_days, 1)
+        max_days = self._take(
+            self._homeca("max_days"), values.read_days, max(CEILING, default_days)
+        )
         if default_days > max_days:
             self._fault(days_entry, "profile.value", f"default_days is above max_days ({max_days})")
-        copies = self._take(self.cnf.get(section, "copy_extensions"), _copies, False)
+        copies = self._take(self.cnf.get(section, "copy_extensions"), values.read_copies, False)
         names_wanted = any(
             isinstance(d.value, AlternativeNames) and d.value.takes_names for d in extensions
         )
-        open_kinds = frozenset(SAN_KINDS if copies else ("dns", "ip", "email", "uri"))
+        open_kinds = frozenset(values.SAN_KINDS if copies else ("dns", "ip", "email", "uri"))
         kinds = open_kinds if copies or names_wanted else frozenset[str]()
         fixed, defaults = self._subject(policy)
-        facts = _Facts(self, extensions)
+        ceremony = self.source == BUILT_IN and self.name in CEREMONIES
+        facts = judge_extensions(self.cnf, extensions, may_certify=ceremony)
         profile = Profile(
             name=self.name,
             purpose=self._take(self._homeca("purpose"), str, ""),
-            consumers=self._take(self._homeca("consumers"), _words, ()),
+            consumers=self._take(self._homeca("consumers"), values.read_words, ()),
             text=self.text,
             sha256=hashlib.sha256(self.text.encode()).digest(),
             source=self.source,
             default_days=default_days,
             max_days=max_days,
-            digest=self._take(self.cnf.get(section, "default_md"), _digest, None),
+            digest=self._take(self.cnf.get(section, "default_md"), values.read_digest, None),
             policy=policy,
             subject_defaults=defaults,
             subject_fixed=fixed,
-            keys=self._take(self._homeca("keys"), _keys, ("ec-p256", "ec-p384", "ec-p521", "rsa")),
-            san_kinds=self._take(self._homeca("san"), _kinds, kinds),
-            san_required=self._take(self._homeca("san_required"), _yes, False),
-            cn_from_san=self._take(self._homeca("cn_from_san"), _yes, False),
+            keys=self._take(self._homeca("keys"), values.read_keys, DEFAULT_KEYS),
+            san_kinds=self._take(self._homeca("san"), values.read_kinds, kinds),
+            san_required=self._take(self._homeca("san_required"), parse_boolean, False),
+            cn_from_san=self._take(self._homeca("cn_from_san"), parse_boolean, False),
             copies_extensions=copies,
             is_ca=facts.is_ca,
             extensions=extensions,
@@ -297,152 +296,3 @@ class _Reader:
         except HomecaError as error:
             self._fault(entry, "profile.value", error.problem, error.remedy)
             return default
-
-
-class _Facts:
-    """What the extensions amount to, read back from their octets; and what no leaf may have."""
-
-    def __init__(self, reader: _Reader, extensions: tuple[ExtensionDirective, ...]) -> None:
-        self.reader = reader
-        self.is_ca = False
-        self.key_usage: frozenset[str] = frozenset()
-        self.eku: tuple[str, ...] = ()
-        self.ceremony = reader.source == BUILT_IN and reader.name in CEREMONIES
-        for directive in extensions:
-            self._check(directive)
-            if isinstance(directive.value, bytes):
-                try:
-                    self._read(directive, directive.value)
-                except HomecaError as error:
-                    self._fault(directive, "profile.value", error.problem, error.remedy)
-
-    def _read(self, directive: ExtensionDirective, der: bytes) -> None:
-        match directive.oid:
-            case ext.BASIC_CONSTRAINTS:
-                self.is_ca = ext.says_ca(der)
-                if self.is_ca and not self.ceremony:
-                    self._refuse(directive, "profile.ca-true", "CA:TRUE")
-            case ext.KEY_USAGE:
-                self.key_usage = ext.usages(der)
-                if "keyCertSign" in self.key_usage and not self.ceremony:
-                    self._refuse(directive, "profile.key-cert-sign", "keyCertSign")
-            case ext.EXTENDED_KEY_USAGE:
-                self.eku = ext.purposes(der)
-            case ext.NS_CERT_TYPE:
-                if ext.set_bits(der) & {5, 6, 7} and not self.ceremony:
-                    self._refuse(directive, "profile.ca-true", "a CA's nsCertType")
-
-    def _check(self, directive: ExtensionDirective) -> None:
-        if directive.oid in _CRL_ONLY:
-            self._fault(
-                directive,
-                "profile.crl-extension",
-                "it belongs in a CRL, not in a certificate (RFC 5280 §5.2)",
-                "delete it",
-            )
-        if directive.oid in _CA_ONLY and not self.ceremony:
-            self._fault(
-                directive,
-                "profile.ca-extension",
-                "only a CA's certificate may have it (RFC 5280 §4.2.1)",
-                "delete it; `homeca init-intermediate` sets it where it belongs",
-            )
-        if directive.oid == EXTENSIONS["proxyCertInfo"]:
-            self._refuse(directive, "profile.ca-true", "proxyCertInfo")
-        variable = {ext.BASIC_CONSTRAINTS, ext.KEY_USAGE, ext.EXTENDED_KEY_USAGE}
-        if directive.oid in variable and not isinstance(directive.value, bytes):
-            self._fault(directive, "profile.value", "it has no fixed value")
-
-    def _refuse(self, directive: ExtensionDirective, rule: str, what: str) -> None:
-        self._fault(
-            directive,
-            rule,
-            f"{what} would let the holder certify others; a profile makes leaves only",
-            "delete it; `homeca init-intermediate` makes an issuer",
-        )
-
-    def _fault(self, directive: ExtensionDirective, rule: str, text: str, remedy: str = "") -> None:
-        self.reader.cnf.fault(rule, directive.line, f"{directive.name}: {text}", remedy)
-
-
-_CRL_ONLY = frozenset(
-    EXTENSIONS[name] for name in ("crlNumber", "deltaCRL", "issuingDistributionPoint")
-)
-_CA_ONLY = frozenset(
-    EXTENSIONS[name]
-    for name in ("nameConstraints", "policyConstraints", "policyMappings", "inhibitAnyPolicy")
-)
-
-
-# ---------------------------------------------------------------- values
-
-
-def _days(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= MAX_DAYS:
-        raise bad(f"{visible(text)!r} is not a number of days", f"write 1 to {MAX_DAYS}")
-    return int(text)
-
-
-def _digest(text: str) -> str | None:
-    if text == "default":
-        return None
-    lowered = text.lower().replace("-", "")
-    if lowered not in DIGESTS:
-        raise bad(
-            f"{visible(text)!r} is not a digest homeca signs with{meant(text, DIGESTS)}",
-            f"write {', '.join(DIGESTS)} or default",
-        )
-    return lowered
-
-
-def _copies(text: str) -> bool:
-    if text in ("none", "copy"):
-        return text == "copy"
-    raise bad(
-        f"{visible(text)!r} would let a request decide its extensions"
-        if text == "copyall"
-        else f"{visible(text)!r} is not a way to copy",
-        "write none; or copy, to take the names of a request after checking them",
-    )
-
-
-def _yes(text: str) -> bool:
-    return parse_boolean(text)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    for word in words:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", word):
-            raise bad(f"{visible(word)!r} is not a word", "use small letters, digits and '-'")
-    return words
-
-
-def _kinds(text: str) -> frozenset[str]:
-    words = frozenset(_words(text)) - {"none"}
-    for word in words:
-        if word not in SAN_KINDS:
-            raise bad(
-                f"{visible(word)!r} is not a kind of name{meant(word, SAN_KINDS)}",
-                f"use {', '.join(SAN_KINDS)} or none",
-            )
-    return words
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    curves = tuple(kind.name for kind in KEY_KINDS.values() if kind.family is Family.EC)
-    kinds: list[str] = []
-    for word in _words(text):
-        if word == "ec":
-            kinds += curves
-        elif word == "rsa" or word in KEY_KINDS:
-            kinds.append(word)
-        else:
-            known = (*KEY_KINDS, "ec", "rsa")
-            raise bad(
-                f"{visible(word)!r} is not a kind of key{meant(word, known)}",
-                f"use {', '.join(known)}",
-            )
-    if not kinds:
-        raise bad("no kind of key is named", "write keys = ec, rsa")
-    return tuple(dict.fromkeys(kinds))

@@ -6,7 +6,7 @@ certificate: the two key identifiers, and the two kinds of alternative names tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from ca.encoding.extensions import (
@@ -85,7 +85,8 @@ class ExtensionContext:
                      its serial: together they name that certificate (§4.2.1.1).
     names:           granted names, in the order they are to stand.
     self_signed:     the subject's key signs.
-    subject:         for `email:copy`. issuer_alt_names: DER GeneralNames, for `issuer:copy`.
+    subject:         for `email:copy`; None refuses it.
+    issuer_alt_names: DER GeneralNames of the issuer's certificate, for `issuer:copy`.
     """
 
     subject_spki: bytes
@@ -95,7 +96,7 @@ class ExtensionContext:
     issuer_serial: int
     names: tuple[GeneralName, ...] = ()
     self_signed: bool = False
-    subject: DistinguishedName = field(default_factory=DistinguishedName)
+    subject: DistinguishedName | None = None
     issuer_alt_names: bytes | None = None
 
 
@@ -191,7 +192,12 @@ def _names(part: bytes | str, context: ExtensionContext) -> list[bytes]:
             return [part]
         case "names":
             return [encode_general_name(name) for name in context.names]
-        case "email:copy":
+        case "email:copy" if context.subject is None:
+            raise EncodingError(
+                "the profile copies addresses from the subject, which is not known here",
+                remedy="write subjectAltName = @alt_names, and name the addresses in the request",
+            )
+        case "email:copy" if context.subject is not None:
             return [ia5_name(EMAIL, mail) for mail in context.subject.values("emailAddress")]
         case _:
             copied = context.issuer_alt_names

@@ -70,6 +70,23 @@ def section_items(cnf: Cnf, name: str) -> list[Item]:
     return [Item(entry.name, entry.value, entry.line) for entry in entries]
 
 
+def plain(item: Item) -> str:
+    """The name of an item that takes no value. Raises: EncodingError."""
+    if item.value is not None:
+        raise bad(
+            f"{visible(item.name)!r} has the value {visible(item.value)!r}, which has no meaning",
+            "write the word alone",
+        )
+    return item.name
+
+
+def valued(item: Item, example: str) -> str:
+    """The value of an item that needs one. Raises: EncodingError."""
+    if item.value is None:
+        raise bad(f"{visible(item.name)!r} has no value", f"write it like {example}")
+    return item.value
+
+
 def generator(cnf: Cnf) -> Generator:
     """The ASN.1 mini-language over this configuration's sections."""
 

@@ -1,11 +1,6 @@
 """x509v3_config(5): a section of extensions to directives.
 
-What OpenSSL refuses is refused here. Deliberately stricter, each a text that OpenSSL takes in
-silence and that would not do what it says (the tests hold this table against real OpenSSL):
-
-    DIFFERENCES (below)   the rule, why, and the clause
-
-Names of objects: those of `object_names`; any other is written as a dotted OID.
+What OpenSSL refuses is refused here; what is refused here and not there is in `differences`.
 """
 
 from __future__ import annotations
@@ -15,9 +10,9 @@ from collections.abc import Callable, Mapping
 from ca.encoding import extensions as ext
 from ca.encoding import tlv
 from ca.encoding.asn1_generate import parse_boolean, parse_hex, parse_integer
-from ca.encoding.dn import encode_rdn
 from ca.errors import EncodingError, HomecaError
 from ca.names import visible
+from ca.profiles import x509v3_points as points
 from ca.profiles import x509v3_policies as policies
 from ca.profiles.object_names import (
     ACCESS_METHODS,
@@ -39,39 +34,12 @@ from ca.profiles.x509v3_names import (
     Item,
     bad,
     general_name,
-    general_name_list,
     generator,
     has_name,
     items_or_section,
-    section_items,
-    section_name,
+    plain,
+    valued,
 )
-
-#: What homeca refuses and OpenSSL takes: rule -> (why, clause). Each has a snippet in the tests.
-DIFFERENCES: Mapping[str, tuple[str, str]] = {
-    "duplicate": ("OpenSSL keeps the last of two lines for one extension", "RFC 5280 §4.2"),
-    "ignored-value": ("a value OpenSSL does not look at, as in `keyUsage = keyAgreement:x`", ""),
-    "unknown-key": ("OpenSSL skips unknown keys of a distribution point: `CRLIssuer`", ""),
-    "latin-1": ("OpenSSL reads non-ASCII octets as Latin-1, or leaves them in an IA5String", ""),
-    "negative": ("pathlen, skip certs and notice numbers are not negative", "§4.2.1.9, §4.2.1.11"),
-    "pathlen-without-ca": ("pathLenConstraint only with cA", "§4.2.1.9"),
-    "empty-point": ("a distribution point names a place or an issuer", "§4.2.1.13"),
-    "empty-names": ("alternative names hold one name at least", "§4.2.1.6"),
-    "own-issuer": ("OpenSSL 3.0 names a self-signed certificate as its own issuer", "§4.2.1.1"),
-    "ambiguous-oid": ("in a name `1.2.3.4 = x` means 2.3.4 to OpenSSL: write `x.1.2.3.4`", ""),
-    "mask": ("a network's mask has no holes", "§4.2.1.10"),
-    "address": ("an address is not `010.0.0.1`", "RFC 6943 §3.1.1"),
-    "repeated-policy": ("a policy stands once", "§4.2.1.4"),
-    "notice": ("organization and numbers together; explicitText at most 200", "§4.2.1.4"),
-    "bmp-notice": ("OpenSSL puts single octets into a BMPString", "X.690 §8.23.7"),
-    "any-policy-mapped": ("anyPolicy is not mapped", "§4.2.1.5"),
-    "time": ("times are DER", "X.690 §11.7, §11.8"),
-    "universal-tag": ("no retagging to a universal class", "X.680 §31.2.7"),
-    "email-move": ("the subject follows the policy, not an extension", ""),
-    "private-names": ("names OpenSSL's table has and `object_names` has not: write the OID", ""),
-    "undocumented": ("proxyCertInfo, SXNetID, IP and AS blocks: write ASN1: or DER:", ""),
-    "attribute": ("attributes of a DN keep X.520's bounds, countries are letters", "RFC 5280 A.1"),
-}
 
 _KEY_USAGES = {
     "Digital Signature": 0,
@@ -102,17 +70,6 @@ _NS_TYPES = {
     "emailCA": 6,
     "Object Signing CA": 7,
     "objCA": 7,
-}
-_REASONS = {
-    "unused": 0,
-    "keyCompromise": 1,
-    "CACompromise": 2,
-    "affiliationChanged": 3,
-    "superseded": 4,
-    "cessationOfOperation": 5,
-    "certificateHold": 6,
-    "privilegeWithdrawn": 7,
-    "AACompromise": 8,
 }
 _FEATURES = {"status_request": 5, "status_request_v2": 17}
 
@@ -182,22 +139,6 @@ def _unknown(name: str, *, known: bool) -> EncodingError:
 # ---------------------------------------------------------------- one function an extension
 
 
-def _plain(item: Item) -> str:
-    """The name of an item that takes no value."""
-    if item.value is not None:
-        raise bad(
-            f"{visible(item.name)!r} has the value {visible(item.value)!r}, which has no meaning",
-            "write the word alone",
-        )
-    return item.name
-
-
-def _valued(item: Item, example: str) -> str:
-    if item.value is None:
-        raise bad(f"{visible(item.name)!r} has no value", f"write it like {example}")
-    return item.value
-
-
 def natural(text: str) -> int:
     """A number from 0. Raises: EncodingError."""
     number = parse_integer(text)
@@ -211,9 +152,9 @@ def _basic_constraints(cnf: Cnf, text: str, line: int) -> bytes:
     for item in items_or_section(cnf, text, line):
         match item.name:
             case "CA":
-                ca = parse_boolean(_valued(item, "CA:FALSE"))
+                ca = parse_boolean(valued(item, "CA:FALSE"))
             case "pathlen":
-                path_length = natural(_valued(item, "pathlen:0"))
+                path_length = natural(valued(item, "pathlen:0"))
             case name:
                 raise bad(
                     f"{visible(name)!r} is not a part of basicConstraints"
@@ -230,7 +171,7 @@ def _bits(names: Mapping[str, int]) -> Callable[[Cnf, str, int], bytes]:
         bits = []
         for item in items_or_section(cnf, text, line):
             # in a section the key is the name, and every key has a value
-            name = item.name if text.startswith("@") else _plain(item)
+            name = item.name if text.startswith("@") else plain(item)
             if name not in names:
                 raise bad(
                     f"{visible(name)!r} is not one of the bits{meant(name, names)}",
@@ -321,96 +262,6 @@ def _information_access(cnf: Cnf, text: str, line: int) -> bytes:
     return tlv.sequence(*descriptions)
 
 
-def _distribution_points(cnf: Cnf, text: str, line: int) -> bytes:
-    points = []
-    for item in items_or_section(cnf, text, line):
-        if item.value is None:
-            points.append(_distribution_point(cnf, item.name))
-        else:
-            points.append(ext.distribution_point(ext.full_name([general_name(cnf, item)])))
-    return tlv.sequence(*points)
-
-
-def _distribution_point(cnf: Cnf, section: str) -> bytes:
-    name, reasons, crl_issuer = b"", None, []
-    for item in section_items(cnf, section):
-        value = item.value or ""
-        match item.name:
-            case "fullname" | "relativename" if name:
-                raise bad(f"[{section}] has fullname and relativename", "keep one of them")
-            case "fullname" | "relativename":
-                name = _point_name(cnf, item)
-            case "reasons":
-                reasons = _reasons(value, item.line)
-            case "CRLissuer":
-                crl_issuer = general_name_list(cnf, value, item.line)
-            case key:
-                known = ("fullname", "relativename", "reasons", "CRLissuer")
-                raise bad(
-                    f"line {item.line}, {visible(key)!r} is not a key of a distribution point"
-                    f"{meant(key, known)}",
-                    f"use {', '.join(known)}",
-                )
-    if not name and not crl_issuer:
-        raise bad(
-            f"[{section}] has neither fullname nor CRLissuer",
-            "write where the CRL is (RFC 5280 §4.2.1.13)",
-        )
-    return ext.distribution_point(name, reasons, crl_issuer)
-
-
-def _point_name(cnf: Cnf, item: Item) -> bytes:
-    value = item.value or ""
-    if item.name == "fullname":
-        return ext.full_name(general_name_list(cnf, value, item.line))
-    rdns = section_name(cnf, value).rdns
-    if len(rdns) != 1:
-        raise bad(f"[{visible(value)}] has {len(rdns)} RDNs", "join them with +, or keep one")
-    return ext.relative_name(encode_rdn(rdns[0]))
-
-
-def _reasons(text: str, line: int) -> list[int]:
-    bits = []
-    for item in items_or_section(Cnf(""), text, line):
-        name = _plain(item)
-        if name not in _REASONS:
-            raise bad(
-                f"{visible(name)!r} is not a reason{meant(name, _REASONS)}",
-                f"use {', '.join(list(_REASONS)[1:])}",
-            )
-        bits.append(_REASONS[name])
-    return bits
-
-
-def _issuing_distribution_point(cnf: Cnf, text: str, line: int) -> bytes:
-    name, reasons, flags = b"", None, {}
-    for item in items_or_section(cnf, text, line):
-        value = _valued(item, f"{item.name}:TRUE")
-        match item.name:
-            case "fullname" | "relativename" if name:
-                raise bad("fullname and relativename stand together", "keep one of them")
-            case "fullname" | "relativename":
-                name = _point_name(cnf, item)
-            case "onlysomereasons":
-                reasons = _reasons(value, item.line)
-            case "onlyuser" | "onlyCA" | "onlyAA" | "indirectCRL":
-                flags[item.name] = parse_boolean(value)
-            case key:
-                raise bad(
-                    f"{visible(key)!r} is not a key of issuingDistributionPoint",
-                    "use fullname, relativename, onlysomereasons, onlyuser, onlyCA, onlyAA "
-                    "or indirectCRL",
-                )
-    return ext.issuing_distribution_point(
-        name,
-        only_user=flags.get("onlyuser", False),
-        only_ca=flags.get("onlyCA", False),
-        only_attribute=flags.get("onlyAA", False),
-        indirect=flags.get("indirectCRL", False),
-        reasons=reasons,
-    )
-
-
 def _name_constraints(cnf: Cnf, text: str, line: int) -> bytes:
     trees: dict[str, list[bytes]] = {"permitted": [], "excluded": []}
     for item in items_or_section(cnf, text, line):
@@ -462,9 +313,9 @@ _READERS: dict[str, Callable[[Cnf, str, int], DirectiveValue]] = {
     "issuerAltName": _alternative_names("issuer:copy"),
     "authorityInfoAccess": _information_access,
     "subjectInfoAccess": _information_access,
-    "crlDistributionPoints": _distribution_points,
-    "freshestCRL": _distribution_points,
-    "issuingDistributionPoint": _issuing_distribution_point,
+    "crlDistributionPoints": points.distribution_points,
+    "freshestCRL": points.distribution_points,
+    "issuingDistributionPoint": points.issuing_distribution_point,
     "certificatePolicies": policies.certificate_policies,
     "policyMappings": policies.policy_mappings,
     "policyConstraints": policies.policy_constraints,

@@ -8,9 +8,10 @@ import pytest
 
 from ca.encoding.extensions import Extension
 from ca.errors import HomecaError
+from ca.profiles.differences import DIFFERENCES
 from ca.profiles.openssl_cnf import read_cnf
 from ca.profiles.x509v3 import ExtensionContext, ExtensionDirective, build_extensions
-from ca.profiles.x509v3_syntax import DIFFERENCES, read_extensions
+from ca.profiles.x509v3_syntax import read_extensions
 from tests.profiles.openssl import OpenSSL, Snippet, snippets
 
 Made = tuple[Extension, ...] | None

@@ -80,7 +80,7 @@ class NamePolicy:
                     f"name the hosts, or take a domain of your own below: *.home.{base}; "
                     f"or permit it: {_exception(name)}",
                 )
-        trees = self.permitted_dns + tuple(t for c in constraints for t in c.permitted_dns)
+        trees = self.permitted_dns + tuple(t for c in constraints for t in c.permitted_dns if t)
         networks = self.permitted_ip + tuple(n for c in constraints for n in c.permitted_ip)
         for host in _hosts(name):
             if self._is_exception(host):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ca.algorithms import KEY_KINDS, Family
-from ca.encoding.dn import decode_name
+from ca.encoding.dn import decode_name, encode_name
 from ca.encoding.request_extensions import ENROLMENT_CSP, SUBJECT_KEY_IDENTIFIER
 from ca.encoding.request_names import check_a_labels
 from ca.encoding.requests import Request
@@ -138,7 +138,7 @@ def decide(
     subject = _subject(request, profile, wishes, issuer, san, findings)
     san = _san_from_subject(profile, subject, san, findings)
     _check_names(subject, san, profile, issuer, names, findings)
-    _check_issuer_subject(subject, issuer, findings)
+    _check_whole_subject(subject, issuer, findings)
     validity = _validity(profile, issuer, wishes, now, findings)
     _list_the_rest(request, profile, findings)
     _warn(request, san, findings)
@@ -453,9 +453,13 @@ def _check_match(
         )
 
 
-def _check_issuer_subject(
+def _check_whole_subject(
     subject: DistinguishedName, issuer: IssuerFacts, findings: _Findings
 ) -> None:
+    try:
+        encode_name(subject)
+    except IllegalName as error:
+        findings.refuse("subject.unencodable", error.problem, error.remedy)
     if not subject:
         return
     for der in issuer.issuer_subjects | {issuer.subject_der}:

@@ -74,7 +74,7 @@ def read_settings(octets: bytes) -> Settings:
         raise _malformed([f"the file has {len(octets)} octets, more than {MAX_SIZE}"])
     try:
         text = octets.decode("utf-8-sig")
-        table = tomllib.loads(text)
+        table = tomllib.loads(text + "\n#")  # so that a fault at the end has a line
     except UnicodeDecodeError as error:
         raise _malformed([f"octet {error.start} is not UTF-8"]) from error
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -1,0 +1,393 @@
+"""What is granted, what is refused and how to help it; what was asked in vain is listed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ca.encoding.requests import Request, parse_request
+from ca.encoding.spki import spki_sha256
+from ca.errors import RequestRefused
+from ca.interfaces import ONE_SECOND
+from ca.names import (
+    COMMON_NAME,
+    COUNTRY,
+    ORGANIZATION,
+    DistinguishedName,
+    parse_general_name,
+)
+from ca.policy import Grant, IssuerFacts, NamePolicy, NotGranted, Wishes, decide
+from ca.profiles.profile import Profile
+from tests.policy.worlds import (
+    ANY,
+    CONSTRAINED,
+    DEVICE,
+    FREE,
+    ISSUER,
+    NOW,
+    SERVER,
+    judge,
+    never_blocked,
+    policy,
+)
+from tests.vectors.requests.build import (
+    GOOD,
+    HOST,
+    asked,
+    dns,
+    extension,
+    mail,
+    name,
+    request,
+    san,
+    spki,
+)
+from tests.vectors.requests.octets import bmp, integer, oid, seq, set_
+
+
+def _refused(
+    der: bytes,
+    profile: Profile = ANY,
+    *,
+    issuer: IssuerFacts = FREE,
+    names: NamePolicy | None = None,
+    wishes: Wishes | None = None,
+) -> list[str]:
+    with pytest.raises(RequestRefused) as refused:
+        judge(parse_request(der), profile, issuer=issuer, names=names, wishes=wishes)
+    return [v.rule for v in refused.value.violations]
+
+
+def _granted(
+    der: bytes,
+    profile: Profile = ANY,
+    *,
+    issuer: IssuerFacts = FREE,
+    names: NamePolicy | None = None,
+    wishes: Wishes | None = None,
+) -> Grant:
+    return judge(parse_request(der), profile, issuer=issuer, names=names, wishes=wishes)
+
+
+PLAIN = request(parts=[GOOD])
+
+
+# ---------------------------------------------------------------- dates
+
+
+def test_n_days_end_one_second_before_the_same_time() -> None:
+    granted = _granted(PLAIN, wishes=Wishes(days=1))
+    assert granted.validity.not_before == NOW
+    assert granted.validity.not_after == NOW + timedelta(days=1) - ONE_SECOND
+
+
+def test_without_a_wish_the_profile_says_how_long() -> None:
+    assert _granted(PLAIN).validity.duration == timedelta(days=375)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "rule"),
+    [
+        (Wishes(days=826), "validity.too-long"),
+        (Wishes(not_after=NOW + timedelta(days=825)), "validity.too-long"),
+        (Wishes(days=0), "validity.days"),
+        (Wishes(days=-5), "validity.days"),
+        (Wishes(days=10**9), "validity.days"),
+        (Wishes(not_after=NOW), "validity.past"),
+        (Wishes(not_after=NOW - timedelta(days=1)), "validity.past"),
+        (Wishes(days=1, not_after=NOW + timedelta(days=1)), "validity.contradiction"),
+    ],
+)
+def test_an_impossible_lifetime_is_refused(wishes: Wishes, rule: str) -> None:
+    assert _refused(PLAIN, wishes=wishes) == [rule]
+
+
+def test_the_longest_lifetime_counts_both_ends() -> None:
+    end = NOW + timedelta(days=825) - ONE_SECOND
+    assert _granted(PLAIN, wishes=Wishes(not_after=end)).validity.not_after == end
+
+
+def test_a_certificate_never_outlives_its_issuer_and_is_not_shortened_in_silence() -> None:
+    issuer = replace(FREE, not_after=NOW + timedelta(days=30) - ONE_SECOND)
+    assert _refused(PLAIN, issuer=issuer) == ["validity.past-issuer"]
+    with pytest.raises(RequestRefused) as refused:
+        judge(parse_request(PLAIN), issuer=issuer)
+    assert "--days 30" in refused.value.remedy
+    assert "--not-after 2026-03-31T11:59:59Z" in refused.value.remedy
+    assert _granted(PLAIN, issuer=issuer, wishes=Wishes(days=30)).validity.duration.days == 30
+    assert _refused(PLAIN, issuer=issuer, wishes=Wishes(days=31)) == ["validity.past-issuer"]
+
+
+def test_an_expired_issuer_cannot_certify_at_all() -> None:
+    issuer = replace(FREE, not_after=NOW - timedelta(days=1))
+    with pytest.raises(RequestRefused) as refused:
+        judge(parse_request(PLAIN), issuer=issuer)
+    assert "init-intermediate" in refused.value.remedy
+
+
+def test_a_leap_day_is_a_day() -> None:
+    before = datetime(2028, 2, 28, tzinfo=UTC)
+    granted = decide(
+        parse_request(PLAIN),
+        ANY,
+        issuer=replace(FREE, not_after=before + timedelta(days=100)),
+        names=NamePolicy(),
+        wishes=Wishes(days=2),
+        now=before,
+        blocked=never_blocked,
+    )
+    assert granted.validity.not_after == datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- keys
+
+
+def test_the_key_of_an_issuer_is_refused() -> None:
+    issuer = replace(FREE, issuer_spki_sha256=frozenset({spki_sha256(spki("ec-p256"))}))
+    assert _refused(PLAIN, issuer=issuer) == ["key.of-an-issuer"]
+
+
+def test_a_key_revoked_for_compromise_is_blocked_for_ever() -> None:
+    with pytest.raises(RequestRefused) as refused:
+        decide(
+            parse_request(PLAIN),
+            ANY,
+            issuer=FREE,
+            names=NamePolicy(),
+            wishes=Wishes(),
+            now=NOW,
+            blocked=lambda digest: digest == spki_sha256(spki("ec-p256")),
+        )
+    assert [v.rule for v in refused.value.violations] == ["key.blocked"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "taken"),
+    [
+        (("rsa",), {"rsa-2048", "rsa-4096"}),
+        (("ec",), {"ec-p256", "ec-p384", "ec-p521"}),
+        (("ec-p384",), {"ec-p384"}),
+        (("ed25519", "rsa-2048"), {"ed25519", "rsa-2048"}),
+        ((), set()),
+    ],
+)
+def test_the_profile_says_which_keys_it_takes(keys: tuple[str, ...], taken: set[str]) -> None:
+    profile = replace(ANY, keys=keys)
+    for kind in ("rsa-2048", "rsa-4096", "ec-p256", "ec-p384", "ec-p521", "ed25519"):
+        der = request(parts=[GOOD], key=kind)
+        if kind in taken:
+            assert _granted(der, profile).spki.kind_name == kind
+        else:
+            assert _refused(der, profile) == ["key.not-in-profile"]
+
+
+def test_a_profile_for_cas_is_only_for_ceremonies() -> None:
+    assert _refused(PLAIN, replace(ANY, is_ca=True)) == ["profile.is-ca"]
+
+
+# ---------------------------------------------------------------- subject
+
+
+def test_the_policy_gives_the_order_and_drops_the_rest() -> None:
+    der = request(name(("CN", "nas"), ("OU", "Keller"), ("O", "Home"), ("C", "DE")), [GOOD])
+    profile = replace(ANY, policy=policy(C="optional", O="optional", CN="supplied"))
+    granted = _granted(der, profile)
+    assert str(granted.subject) == "C=DE,O=Home,CN=nas"
+    assert (
+        NotGranted(
+            "organizationalUnitName", "Keller", "the policy of the profile 'any' does not list it"
+        )
+        in granted.not_granted
+    )
+
+
+@pytest.mark.parametrize(
+    ("organisation", "verdict"),
+    [("Zuhause", "granted"), ("zuhause", "subject.no-match"), (None, "subject.no-match")],
+)
+def test_match_compares_with_the_issuer_to_the_letter(
+    organisation: str | None, verdict: str
+) -> None:
+    pairs = [("CN", "nas")] + ([("O", organisation)] if organisation else [])
+    der = request(name(*pairs), [GOOD])
+    profile = replace(ANY, policy=policy(O="match", CN="supplied"))
+    if verdict == "granted":
+        assert str(_granted(der, profile).subject) == "O=Zuhause,CN=nas"
+    else:
+        assert _refused(der, profile) == [verdict]
+
+
+def test_match_against_an_issuer_without_that_attribute_is_refused() -> None:
+    profile = replace(ANY, policy=policy(L="match", CN="supplied"))
+    assert _refused(PLAIN, profile) == ["subject.no-match"]
+
+
+def test_defaults_fill_in_and_fixed_values_replace() -> None:
+    profile = replace(
+        ANY,
+        policy=policy(C="optional", O="supplied", CN="supplied"),
+        subject_defaults=((COUNTRY, "DE"), (COMMON_NAME, "unnamed")),
+        subject_fixed=((ORGANIZATION, "Home"),),
+    )
+    granted = _granted(request(name(("O", "Evil"), ("CN", "nas")), [GOOD]), profile)
+    assert str(granted.subject) == "C=DE,O=Home,CN=nas"
+    assert [(n.what, n.value) for n in granted.not_granted] == [("organizationName", "Evil")]
+
+
+def test_what_the_operator_types_replaces_the_subject() -> None:
+    wishes = Wishes(subject=DistinguishedName.parse("CN=alice-phone"))
+    granted = _granted(request(name(("CN", "x\0y")), [GOOD]), wishes=wishes)
+    assert str(granted.subject) == "CN=alice-phone"
+
+
+def test_a_subject_that_has_no_encoding_is_refused_before_anything_is_built() -> None:
+    wishes = Wishes(subject=DistinguishedName.of(("CN", "nas"), ("serialNumber", "a_b")))
+    profile = replace(ANY, policy=policy(CN="supplied", serialNumber="optional"))
+    assert _refused(PLAIN, profile, wishes=wishes) == ["subject.unencodable"]
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_typed_names_replace_those_asked_for_and_the_rest_is_listed() -> None:
+    der = request(name(("CN", "nas")), [asked(san(HOST, dns("nas.lan"), dns("a b")))])
+    wishes = Wishes(san=(parse_general_name("nas.lan"), parse_general_name("192.168.1.3")))
+    granted = _granted(der, wishes=wishes)
+    assert [str(n) for n in granted.names] == ["DNS:nas.lan", "IP:192.168.1.3"]
+    assert [(n.what, n.value) for n in granted.not_granted] == [
+        ("subjectAltName", "DNS:nas.home.arpa")
+    ]
+
+
+def test_a_typed_name_of_a_kind_the_profile_lacks_is_refused_not_dropped() -> None:
+    wishes = Wishes(san=(parse_general_name("email:me@home.arpa"),))
+    rules = _refused(PLAIN, SERVER, wishes=wishes)
+    assert "san.kind-not-in-profile" in rules
+
+
+def test_typed_names_go_through_the_same_checks() -> None:
+    for typed in ("www.example.com", "8.8.8.8", "me@example.com", "https://example.com/"):
+        assert _refused(PLAIN, wishes=Wishes(san=(parse_general_name(typed),))) == [
+            "name.not-permitted"
+        ]
+    bad = Wishes(san=(parse_general_name("xn--zzzzzz99999.lan"),))
+    assert _refused(PLAIN, wishes=bad) == ["san.illegal"]
+
+
+def test_an_exception_permits_one_name_and_no_other() -> None:
+    names = NamePolicy(exceptions=("DNS:vpn.example.org", "203.0.113.7", "email:me@example.org"))
+    for permitted in ("vpn.example.org", "203.0.113.7", "me@example.org"):
+        wishes = Wishes(san=(parse_general_name(permitted),))
+        assert _granted(PLAIN, names=names, wishes=wishes).names == wishes.san
+    for other in ("x.vpn.example.org", "example.org", "203.0.113.8", "you@example.org"):
+        wishes = Wishes(san=(parse_general_name(other),))
+        assert _refused(PLAIN, names=names, wishes=wishes) == ["name.not-permitted"]
+
+
+def test_the_remedy_says_how_to_permit_the_name() -> None:
+    with pytest.raises(RequestRefused) as refused:
+        judge(request(parts=[asked(san(dns("vpn.example.org")))]))
+    assert 'exceptions = ["vpn.example.org"]' in refused.value.remedy
+    assert "homeca.toml" in refused.value.remedy
+
+
+def test_what_the_root_was_made_for_is_permitted_without_a_setting() -> None:
+    names = NamePolicy(permitted_dns=(), permitted_ip=())
+    assert _granted(PLAIN, issuer=CONSTRAINED, names=names).names
+    assert _refused(PLAIN, names=names) == ["name.not-permitted"]
+
+
+def test_an_exception_does_not_lift_the_issuers_constraints() -> None:
+    names = NamePolicy(exceptions=("vpn.example.org",))
+    wishes = Wishes(san=(parse_general_name("vpn.example.org"),))
+    rules = _refused(PLAIN, issuer=CONSTRAINED, names=names, wishes=wishes)
+    assert rules == ["name.constrained"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "trees", "verdict"),
+    [
+        ("*.lan", (), "illegal"),
+        ("*.home.arpa", ("home.arpa",), "name.wildcard-too-wide"),
+        ("*.smith.home.arpa", ("home.arpa",), "granted"),
+        ("*.example.org", ("example.org",), "granted"),
+        ("*.duckdns.org", ("duckdns.org",), "name.wildcard-too-wide"),
+        ("*.me.duckdns.org", ("me.duckdns.org",), "granted"),
+        ("*.co.uk", ("co.uk",), "name.wildcard-too-wide"),
+        ("*.com.au", ("au",), "name.wildcard-too-wide"),
+    ],
+)
+def test_a_wildcard_never_covers_strangers(
+    typed: str, trees: tuple[str, ...], verdict: str
+) -> None:
+    der = request(name(("CN", "nas")), [asked(san(dns(typed)))])
+    names = NamePolicy(permitted_dns=trees)
+    if verdict == "granted":
+        assert [str(n) for n in _granted(der, names=names).names] == [f"DNS:{typed}"]
+    else:
+        assert _refused(der, names=names) == ["san.illegal" if verdict == "illegal" else verdict]
+
+
+def test_a_wildcard_named_as_an_exception_is_the_owners_own_wish() -> None:
+    der = request(name(("CN", "nas")), [asked(san(dns("*.home.arpa")))])
+    assert _granted(der, names=NamePolicy(exceptions=("*.home.arpa",))).names
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_every_extension_asked_for_is_listed_and_none_granted() -> None:
+    der = request(
+        parts=[
+            asked(
+                san(HOST, mail("me@home.arpa")),
+                extension("2.5.29.37", seq(oid("1.3.6.1.5.5.7.3.1"))),
+                extension("1.2.3.4", b"x"),
+            )
+        ]
+    )
+    granted = _granted(der, SERVER)
+    assert [(n.what, n.value) for n in granted.not_granted] == [
+        ("subjectAltName", "email:me@home.arpa"),
+        ("extendedKeyUsage", "serverAuth"),
+        ("1.2.3.4", "1 octets"),
+    ]
+
+
+def test_a_request_without_san_is_taken_with_its_weakness_named() -> None:
+    granted = _granted(request(name(("CN", "alice-phone"))), DEVICE)
+    assert ["no subjectAltName" in warning for warning in granted.warnings] == [True]
+
+
+@pytest.mark.parametrize(("key", "warned"), [("rsa-2048", True), ("ec-p256", False)])
+def test_an_rsa_key_of_a_windows_tpm_is_warned_about(key: str, warned: bool) -> None:
+    provider = seq(
+        oid("1.3.6.1.4.1.311.13.2.2"),
+        set_(seq(integer(1), bmp("Microsoft Platform Crypto Provider"), b"\x03\x01\x00")),
+    )
+    granted = _granted(request(parts=[GOOD, provider], key=key))
+    assert any("RSA-PSS" in warning for warning in granted.warnings) is warned
+
+
+def test_a_renewal_without_request_octets_is_decided_like_any_other() -> None:
+    before = parse_request(PLAIN)
+    again = Request(
+        der=b"", sha256=before.sha256, subject=before.subject, spki=before.spki, names=before.names
+    )
+    assert judge(again).names == before.names
+
+
+def test_one_violation_speaks_for_itself_and_several_are_counted() -> None:
+    with pytest.raises(RequestRefused) as one:
+        judge(request(parts=[asked(san(dns("www.example.com")))]))
+    assert "www.example.com" in one.value.problem
+    with pytest.raises(RequestRefused) as two:
+        judge(request(parts=[asked(san(dns("www.example.com"), dns("mail.example.com")))]))
+    assert "2 reasons" in two.value.problem
+    assert "mail.example.com" in two.value.remedy
+
+
+def test_the_issuer_in_these_tests_is_what_it_seems() -> None:
+    assert ISSUER.values("O") == ("Zuhause",)

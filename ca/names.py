@@ -308,6 +308,8 @@ def _a_labels(name: str) -> str:
     import idna  # only names beyond ASCII pay for the tables
 
     try:
+        if not all(map(_is_harmless, name)):  # UTS 46 would drop some of these in silence
+            raise idna.IDNAError(_HIDDEN_OR_BROKEN)
         return idna.encode(name, uts46=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
         raise IllegalName(

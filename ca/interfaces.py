@@ -523,6 +523,10 @@ class CertificateStore(Protocol):
         """Add or replace the line. Raises RevocationRefused when it is there for good."""
         ...
 
+    def revoke_many(self, lines: Sequence[tuple[int, Serial, Revocation, bytes]]) -> None:
+        """(issuer_id, serial, revocation, entry) as `revoke`; all or none, one commit."""
+        ...
+
     def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:
         """Take a certificateHold back. Raises RevocationRefused when it is not on hold."""
         ...
@@ -550,6 +554,15 @@ class CertificateStore(Protocol):
         ...
 
     def record_crl(self, crl: CrlRecord) -> None: ...
+
+    def record_ladder(self, rungs: Sequence[CrlRecord]) -> None:
+        """CRLs of one issuer cut together, lowest number first; one commit. `last_crl` is then
+        the first of them, and those numbered after it in `crl_history` are the others."""
+        ...
+
+    def skip_crl_numbers(self, issuer_id: int, count: int, *, at: datetime) -> int:
+        """After a restore: numbers that a forgotten CRL may have are never given again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -53,8 +53,20 @@ class CrlRows:
         """
         with self._database.write() as connection:
             lock_issuer(connection, issuer_id)
-            newest = select(func.max(crls.c.number)).where(crls.c.issuer_id == issuer_id)
-            number = (connection.scalars(newest).one() or 0) + 1
+            number = _highest(connection, issuer_id) + 1
+            connection.execute(
+                insert(crls).values(issuer_id=issuer_id, number=number, reserved_at=at)
+            )
+            return number
+
+    def skip_crl_numbers(self, issuer_id: int, count: int, *, at: datetime) -> int:
+        """Leave `count` numbers out: a lost copy of this record may have given them. The last one.
+
+        Raises: NotFound when there is no such issuer.
+        """
+        with self._database.write() as connection:
+            lock_issuer(connection, issuer_id)
+            number = _highest(connection, issuer_id) + count
             connection.execute(
                 insert(crls).values(issuer_id=issuer_id, number=number, reserved_at=at)
             )
@@ -66,36 +78,66 @@ class CrlRows:
         Raises: CrlSuperseded when a higher number is recorded: its lines may lack there;
                 StateConflict when the number is not reserved or has its CRL; NotFound.
         """
-        this = (crls.c.issuer_id == crl.issuer_id) & (crls.c.number == crl.number)
+        self.record_ladder([crl])
+
+    def record_ladder(self, rungs: Sequence[CrlRecord]) -> None:
+        """CRLs of one issuer cut together, by number; all or none, one commit.
+
+        The octets of the first are kept, and the hashes of all: what has a number from the kept
+        one's upwards was cut with it. Raises: as `record_crl`.
+        """
         with self._database.write() as connection:
-            lock_issuer(connection, crl.issuer_id)
-            last = _last(connection, crl.issuer_id)
-            if last is not None and last.number > crl.number:
-                raise CrlSuperseded(
-                    f"CRL {last.number} was recorded while CRL {crl.number} was being made",
-                    remedy="run `homeca crl` again: a new one holds the lines of both",
-                )
+            lock_issuer(connection, rungs[0].issuer_id)
+            _check_newest(connection, rungs[0])
             connection.execute(
                 update(crls)
-                .where(crls.c.issuer_id == crl.issuer_id, crls.c.der.is_not(None))
+                .where(crls.c.issuer_id == rungs[0].issuer_id, crls.c.der.is_not(None))
                 .values(der=None)
             )
-            recorded = connection.execute(
-                update(crls)
-                .where(this, crls.c.sha256.is_(None))
-                .values(
-                    this_update=crl.this_update,
-                    next_update=crl.next_update,
-                    entries=crl.entries,
-                    sha256=hashlib.sha256(crl.der).digest(),
-                    der=crl.der,
-                )
-            )
-            if recorded.rowcount != 1:
-                raise StateConflict(
-                    f"the CRL number {crl.number} is not reserved, or has its CRL already",
-                    remedy="run `homeca crl` to cut a CRL with a new number",
-                )
+            for crl in rungs:
+                _fill(connection, crl, is_kept=crl is rungs[0])
+
+
+def _highest(connection: Connection, issuer_id: int) -> int:
+    newest = select(func.max(crls.c.number)).where(crls.c.issuer_id == issuer_id)
+    return connection.scalars(newest).one() or 0
+
+
+def _check_newest(connection: Connection, crl: CrlRecord) -> None:
+    newest = connection.scalars(
+        select(crls.c.number)
+        .where(crls.c.issuer_id == crl.issuer_id, crls.c.sha256.is_not(None))
+        .order_by(crls.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is not None and newest > crl.number:
+        raise CrlSuperseded(
+            f"CRL {newest} was recorded while CRL {crl.number} was being made",
+            remedy="run `homeca crl` again: a new one holds the lines of both",
+        )
+
+
+def _fill(connection: Connection, crl: CrlRecord, *, is_kept: bool) -> None:
+    recorded = connection.execute(
+        update(crls)
+        .where(
+            crls.c.issuer_id == crl.issuer_id,
+            crls.c.number == crl.number,
+            crls.c.sha256.is_(None),
+        )
+        .values(
+            this_update=crl.this_update,
+            next_update=crl.next_update,
+            entries=crl.entries,
+            sha256=hashlib.sha256(crl.der).digest(),
+            der=crl.der if is_kept else None,
+        )
+    )
+    if recorded.rowcount != 1:
+        raise StateConflict(
+            f"the CRL number {crl.number} is not reserved, or has its CRL already",
+            remedy="run `homeca crl` to cut a CRL with a new number",
+        )
 
 
 def _last(connection: Connection, issuer_id: int) -> CrlRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,25 +35,15 @@ class RevocationRows:
         entry:  DER of the line, kept as it is for every CRL to come.
         Raises: RevocationRefused when it is there for good, or was never issued; NotFound.
         """
+        self.revoke_many([(issuer_id, serial, revocation, entry)])
+
+    def revoke_many(self, lines: Sequence[tuple[int, Serial, Revocation, bytes]]) -> None:
+        """(issuer_id, serial, revocation, entry) as `revoke`; all or none, one commit."""
         with self._database.write() as connection:
-            lock_issuer(connection, issuer_id)
-            state, not_after = _certificate(connection, issuer_id, serial)
-            if state not in _REVOCABLE or not_after is None:
-                raise RevocationRefused(
-                    f"serial {serial_text(serial)} is {state.value!r}: there is no certificate"
-                    " to revoke",
-                    remedy="run `homeca list` to see what was issued",
-                )
-            line = _open_line(connection, issuer_id, serial)
-            if line is not None:
-                _check_on_hold(serial, line)
-                if revocation.reason is Reason.CERTIFICATE_HOLD:
-                    raise RevocationRefused(
-                        f"serial {serial_text(serial)} is on hold already, {_since(line)}",
-                        remedy="release it, or revoke it with another reason",
-                    )
-                _end(connection, line.id, at=revocation.revoked_at)
-            add_line(connection, issuer_id, serial, revocation, not_after=not_after, entry=entry)
+            for issuer_id in sorted({line[0] for line in lines}):  # one order: no deadlock
+                lock_issuer(connection, issuer_id)
+            for issuer_id, serial, revocation, entry in lines:
+                _revoke(connection, issuer_id, serial, revocation, entry)
 
     def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:
         """Take a certificateHold back; the line stays as history.
@@ -124,6 +114,27 @@ class RevocationRows:
         )
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
+
+
+def _revoke(
+    connection: Connection, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes
+) -> None:
+    state, not_after = _certificate(connection, issuer_id, serial)
+    if state not in _REVOCABLE or not_after is None:
+        raise RevocationRefused(
+            f"serial {serial_text(serial)} is {state.value!r}: there is no certificate to revoke",
+            remedy="run `homeca list` to see what was issued",
+        )
+    line = _open_line(connection, issuer_id, serial)
+    if line is not None:
+        _check_on_hold(serial, line)
+        if revocation.reason is Reason.CERTIFICATE_HOLD:
+            raise RevocationRefused(
+                f"serial {serial_text(serial)} is on hold already, {_since(line)}",
+                remedy="release it, or revoke it with another reason",
+            )
+        _end(connection, line.id, at=revocation.revoked_at)
+    add_line(connection, issuer_id, serial, revocation, not_after=not_after, entry=entry)
 
 
 def add_line(

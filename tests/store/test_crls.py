@@ -83,3 +83,38 @@ def test_only_the_octets_of_the_newest_crl_take_room(store: SqlStore, issuer: in
             "SELECT number, der IS NOT NULL, sha256 IS NOT NULL FROM crls ORDER BY number"
         ).all()
     assert [tuple(row) for row in kept] == [(1, 0, 1), (2, 0, 1), (3, 0, 1), (4, 1, 1)]
+
+
+# ---------------------------------------------------------------- cut together
+
+
+def test_of_a_ladder_the_first_rung_is_kept_and_every_hash(store: SqlStore, issuer: int) -> None:
+    store.record_crl(crl(issuer, store.reserve_crl_number(issuer, at=NOW)))
+    numbers = [store.reserve_crl_number(issuer, at=NOW) for _ in range(3)]
+    rungs = [crl(issuer, number, NOW + number * DAY) for number in numbers]
+    store.record_ladder(rungs)
+    assert store.last_crl(issuer) == rungs[0]
+    hashes = [trace.sha256 for trace in store.crl_history(issuer)][1:]
+    assert hashes == [hashlib.sha256(rung.der).digest() for rung in rungs]
+
+
+def test_a_ladder_with_a_number_nobody_reserved_is_not_recorded_at_all(
+    store: SqlStore, issuer: int
+) -> None:
+    number = store.reserve_crl_number(issuer, at=NOW)
+    with pytest.raises(StateConflict):
+        store.record_ladder([crl(issuer, number), crl(issuer, number + 1, NOW + DAY)])
+    assert store.last_crl(issuer) is None
+
+
+def test_a_crl_numbered_below_the_last_rung_is_refused(store: SqlStore, issuer: int) -> None:
+    first, slow, last = (store.reserve_crl_number(issuer, at=NOW) for _ in range(3))
+    store.record_ladder([crl(issuer, first), crl(issuer, last, NOW + DAY)])
+    with pytest.raises(CrlSuperseded, match="CRL 3 was recorded"):
+        store.record_crl(crl(issuer, slow))
+
+
+def test_numbers_that_were_left_out_are_never_given(store: SqlStore, issuer: int) -> None:
+    store.reserve_crl_number(issuer, at=NOW)
+    assert store.skip_crl_numbers(issuer, 1000, at=NOW) == 1001
+    assert store.reserve_crl_number(issuer, at=NOW) == 1002

@@ -17,6 +17,7 @@ from tests.store.making import (
     DAY,
     LIFE,
     NOW,
+    entry_of,
     intent,
     issue,
     listed,
@@ -222,3 +223,17 @@ def test_an_entry_is_never_empty(store: SqlStore, issuer: int, seven: int) -> No
     with pytest.raises(RecordRefused, match="ck_revocations_entry"):
         store.revoke(issuer, Serial(seven), revocation(), entry=b"")
     assert listed(store, issuer) == []
+
+
+# ---------------------------------------------------------------- many at once
+
+
+def test_many_are_revoked_in_one_commit_or_none(store: SqlStore, issuer: int) -> None:
+    issue(store, issuer, 21, 22)
+    lines = [(issuer, Serial(n), revocation(), entry_of(n)) for n in (21, 22)]
+    unknown = (issuer, Serial(23), revocation(), entry_of(23))
+    with pytest.raises(NotFound):
+        store.revoke_many([*lines, unknown])
+    assert listed(store, issuer) == []
+    store.revoke_many(lines)
+    assert listed(store, issuer) == [21, 22]

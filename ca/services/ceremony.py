@@ -244,14 +244,8 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
         )
     with facility.issuing():
         parent = _foreign_root(root_der, root, facility, now=now)
-        facility.store.activate_issuer(
-            issuer.id,
-            parent_id=parent.id,
-            certificate=der,
-            serial=Serial(facts.tbs.serial),
-            validity=validity_of(facts.tbs),
-        )
-        return _publish(issuer.id, facility)
+        serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
+        return _activate(issuer, der, parent.id, serial, validity, facility)
 
 
 def _unfit(
@@ -306,14 +300,8 @@ def _foreign_root(
     )
     issuer = facility.store.begin_issuer(draft, at=now)
     facility.store.record_issuer_key(issuer.id, spki=facts.tbs.spki, key_kind="", key_file="")
-    facility.store.activate_issuer(
-        issuer.id,
-        parent_id=None,
-        certificate=der,
-        serial=Serial(facts.tbs.serial),
-        validity=validity_of(facts.tbs),
-    )
-    return _publish(issuer.id, facility)
+    serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
+    return _activate(issuer, der, None, serial, validity, facility)
 
 
 # ---------------------------------------------------------------- steps
@@ -456,16 +444,23 @@ def _certify(
         request_sha256=request_sha256,
     )
     der = sign_one(intent, linted, signing, facility)
+    return _activate(issuer, der, issuer.parent_id, serial, validity, facility)
+
+
+def _activate(
+    issuer: IssuerRecord,
+    der: bytes,
+    parent_id: int | None,
+    serial: Serial,
+    validity: Validity,
+    facility: Facility,
+) -> IssuerRecord:
+    """Publish, then activate: an active issuer's certificate is where its AIA URL says."""
+    publish_certificate(issuer.slug, der, facility.home)
     facility.store.activate_issuer(
-        issuer.id, parent_id=issuer.parent_id, certificate=der, serial=serial, validity=validity
+        issuer.id, parent_id=parent_id, certificate=der, serial=serial, validity=validity
     )
-    return _publish(issuer.id, facility)
-
-
-def _publish(issuer_id: int, facility: Facility) -> IssuerRecord:
-    issuer = _current(issuer_id, facility)
-    publish_certificate(issuer, facility.home)
-    return issuer
+    return _current(issuer.id, facility)
 
 
 def _current(issuer_id: int, facility: Facility) -> IssuerRecord:

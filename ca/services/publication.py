@@ -11,13 +11,13 @@ from ca.home import Home
 from ca.interfaces import CertificateStore, CrlRecord, IssuerRecord, Serial
 
 
-def publish_certificate(issuer: IssuerRecord, home: Home) -> None:
+def publish_certificate(slug: str, der: bytes, home: Home) -> None:
     """certs/<slug>.pem and .crt, as the AIA URL promises them. Raises: OutputFailed."""
-    der = issuer.certificate or b""
-    write_whole(
-        home.certs / f"{issuer.slug}.pem", pem("CERTIFICATE", der), mode=PUBLIC_FILE, replace=True
-    )
-    write_whole(home.certs / f"{issuer.slug}.crt", der, mode=PUBLIC_FILE, replace=True)
+    for path, octets in (
+        (home.certs / f"{slug}.pem", pem("CERTIFICATE", der)),
+        (home.certs / f"{slug}.crt", der),
+    ):
+        write_whole(path, octets, mode=PUBLIC_FILE, replace=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

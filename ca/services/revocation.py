@@ -125,22 +125,22 @@ def _cut(authority: Authority, days: int, facility: Facility) -> CrlRecord:
     issuer = authority.issuer
     now = facility.clock()
     last = facility.store.last_crl(issuer.id)
-    this_update = now
-    if last is not None and last.this_update >= now:
-        if last.this_update > now + CLOCK_MAY_LAG:
-            raise ClockSuspect(
-                f"the last CRL of {issuer.subject} is dated {last.this_update:%Y-%m-%d %H:%M}, "
-                "which has not come yet",
-                remedy="set the clock, then cut again",
-            )
-        this_update = last.this_update + ONE_SECOND
     number = facility.store.reserve_crl_number(issuer.id, at=now)
-    entries = [
-        line.entry
-        for line in facility.store.revoked(
-            issuer.id, expired_since=last.this_update if last is not None else None
+    entries, this_update = [], now
+    if last is not None:
+        this_update = max(now, last.this_update + ONE_SECOND)
+    for line in facility.store.revoked(
+        issuer.id, expired_since=last.this_update if last is not None else None
+    ):
+        entries.append(line.entry)
+        # a clock set back by a little must not date the list before what it lists
+        this_update = max(this_update, line.revoked_at)
+    if this_update > now + CLOCK_MAY_LAG:
+        raise ClockSuspect(
+            f"the last CRL or revocation of {issuer.subject} is dated "
+            f"{this_update:%Y-%m-%d %H:%M} UTC, which has not come yet",
+            remedy="set the clock, then cut again",
         )
-    ]
     next_update = min(this_update + timedelta(days=days), authority.not_after)
     tbs = build_crl_tbs(
         algorithm=algorithm_of(issuer),

@@ -228,6 +228,15 @@ def test_no_crl_is_cut_by_a_clock_before_the_last_one(rig: Rig) -> None:
         list(cut_crls(facility, days=CRL_DAYS))
 
 
+def test_a_clock_set_back_a_little_dates_no_crl_before_what_it_lists(rig: Rig) -> None:
+    serial = revoked(rig)
+    revoked_at = rig.clock.now
+    rig.clock.move(minutes=-2)
+    crl = cut(rig)
+    assert serials(crl) == {serial}
+    assert crl.last_update_utc == revoked_at
+
+
 def test_times_in_a_crl_are_those_of_the_clock(rig: Rig) -> None:
     rig.clock.now = rig.clock.now.astimezone(UTC)
     crl = cut(rig)

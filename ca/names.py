@@ -188,7 +188,7 @@ class DistinguishedName:
 
         The order of the text is kept. Raises: IllegalName.
         """
-        text = text.strip()
+        text = re.sub(r"(?<!\\)\s+\Z", "", text.lstrip())  # an escaped space at the end stays
         separator = ","
         if text.startswith("/"):
             separator, text = "/", text[1:]

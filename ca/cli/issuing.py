@@ -362,7 +362,10 @@ def _run(
                 progress.advance()
                 if isinstance(outcome, Issued):
                     issued += 1
-                    documents.append(_deliver(outcome, targets, force=force, as_json=as_json))
+                    try:
+                        documents.append(_deliver(outcome, targets, force=force, as_json=as_json))
+                    except HomecaError as error:  # recorded, and only its file is missing
+                        failures.append(Failure(outcome.prepared.order.source, error))
                 else:
                     failures.append(_not_issued(outcome))
         if issued:

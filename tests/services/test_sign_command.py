@@ -1,0 +1,93 @@
+"""`homeca sign` from request files to certificate files: many at once, some of them bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cryptography import x509
+
+from ca.interfaces import State
+from tests.interop.homeca import Homeca
+from tests.services.rig import Rig, request_der
+
+
+def test_two_bad_requests_among_fifty_cost_only_themselves(rig: Rig, tmp_path: Path) -> None:
+    requests = [tmp_path / f"d{n:02}.csr" for n in range(50)]
+    for path in requests:
+        path.write_bytes(request_der(path.stem))
+    requests[7].write_bytes(b"this is no request")
+    forged = request_der("d31")
+    requests[31].write_bytes(forged[:-1] + bytes([forged[-1] ^ 1]))
+    done = Homeca(rig.path).run("sign", *requests, "--profile", "vpn-client", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert len(told["certificates"]) == 48
+    assert {Path(failure["request"]).stem for failure in told["failures"]} == {"d07", "d31"}
+    assert "2 of 50 requests failed" in done.stderr
+    assert len(list(tmp_path.glob("*.crt"))) == 48
+    rows = rig.rows()
+    assert [row.state for row in rows] == [State.ISSUED] * 48
+
+
+def test_a_certificate_that_cannot_be_written_stops_no_other(rig: Rig, tmp_path: Path) -> None:
+    """A dangling link stands where d1.crt should appear: it is no file, and it is in the way."""
+    requests = [tmp_path / f"d{n}.csr" for n in range(3)]
+    for path in requests:
+        path.write_bytes(request_der(path.stem))
+    (tmp_path / "d1.crt").symlink_to(tmp_path / "nowhere")
+    done = Homeca(rig.path).run("sign", *requests, "--profile", "vpn-client")
+    assert done.returncode == 1
+    assert sorted(path.name for path in tmp_path.glob("*.crt") if path.exists()) == [
+        "d0.crt",
+        "d2.crt",
+    ]
+    assert not (tmp_path / "nowhere").exists()
+    rows = rig.rows()
+    assert [row.state for row in rows] == [State.ISSUED] * 3
+    assert f"homeca show {rows[1].serial:X}" in done.stderr
+
+
+def test_the_file_holds_the_certificate_and_its_intermediate(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    Homeca(rig.path).must("sign", tmp_path / "d.csr", "--profile", "vpn-client")
+    leaf, intermediate = x509.load_pem_x509_certificates((tmp_path / "d.crt").read_bytes())
+    leaf.verify_directly_issued_by(intermediate)
+    assert (tmp_path / "d.crt").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_existing_file_stops_the_command_before_anything_is_signed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    (tmp_path / "d.crt").write_text("mine")
+    done = Homeca(rig.path).run("sign", tmp_path / "d.csr", "--profile", "vpn-client")
+    assert done.returncode == 2
+    assert "configuration.output-exists" in done.stderr
+    assert (tmp_path / "d.crt").read_text() == "mine"
+    assert rig.rows() == []
+
+
+def test_a_dry_run_signs_and_records_nothing(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    done = Homeca(rig.path).run("sign", tmp_path / "d.csr", "--profile", "vpn-client", "--dry-run")
+    assert done.returncode == 0
+    assert "CN=d.home.arpa" in done.stderr
+    assert not (tmp_path / "d.crt").exists()
+    assert rig.rows() == []
+
+
+def test_an_intermediate_goes_to_another_home_and_back_by_three_commands(
+    rig: Rig, tmp_path: Path
+) -> None:
+    root, away = Homeca(rig.path), Homeca(tmp_path / "away/home")
+    (tmp_path / "away").mkdir()
+    request = tmp_path / "ask.csr"
+    away.must("init-intermediate", "--name", "Away", "--key", "ec-p256", "--csr-out", request)
+    root.must("init-intermediate", "--sign-request", request, "--days", "900")
+    away.must("init-intermediate", "--certificate", tmp_path / "ask.crt")
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    away.must("sign", tmp_path / "d.csr", "--profile", "vpn-client")
+    assert away.run("verify", tmp_path / "d.crt").returncode == 0
+    again = away.run("init-intermediate", "--certificate", tmp_path / "ask.crt")
+    assert again.returncode == 3

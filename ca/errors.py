@@ -114,6 +114,18 @@ class NotFound(HomecaError):
     code = "not-found"
 
 
+class TrustStoreFailed(HomecaError):
+    """A program that keeps a trust store did not do what it was asked to."""
+
+    code = "trust-store.failed"
+
+
+class ProgramMissing(ConfigurationError):
+    """A program that homeca was asked to use is not installed."""
+
+    code = "configuration.program-missing"
+
+
 # ---------------------------------------------------------------- octets
 
 
@@ -145,6 +157,12 @@ class IllegalName(EncodingError):
     """A DNS name, address, e-mail, URI or DN that may not stand in a certificate."""
 
     code = "encoding.name"
+
+
+class PrivateKeyUnusable(EncodingError):
+    """A device's private key that cannot be read, or belongs to another certificate."""
+
+    code = "encoding.private-key"
 
 
 class SignatureInvalid(EncodingError):
@@ -211,6 +229,12 @@ class DeviceRefused(Refused):
     """A request or certificate of this device that does not fit what is here."""
 
     code = "refused.device"
+
+
+class KitRefused(Refused):
+    """A kit that cannot be made like this: a certificate, a CRL or a name does not fit it."""
+
+    code = "refused.kit"
 
 
 class ClockSuspect(Refused):

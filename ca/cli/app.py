@@ -9,7 +9,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ca.cli import ceremony, issuing, profile, reports, request, revocation, tpm, verification
+from ca.cli import (
+    ceremony,
+    issuing,
+    profile,
+    reports,
+    request,
+    revocation,
+    tpm,
+    trust,
+    verification,
+)
 from ca.cli.output import say, show_error
 from ca.errors import (
     ConfigurationError,
@@ -73,6 +83,7 @@ def _root(
 for group in (ceremony, issuing, revocation, reports, verification):
     group.register(app)
 app.add_typer(request.app, name="request")
+app.add_typer(trust.app, name="trust")
 app.add_typer(profile.app, name="profile")
 app.add_typer(tpm.app, name="tpm")
 

@@ -184,6 +184,10 @@ def renew(
     new_key: Annotated[
         bool, typer.Option("--new-key/--keep-key", help="Make a new key, or keep this one.")
     ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KIND", help="Make the new key of this kind."),
+    ] = None,
     pin: PinOption = False,
     out: OutOption = None,
     force: ForceOption = False,
@@ -205,6 +209,7 @@ def renew(
         name,
         out,
         new_key=new_key,
+        key=key,
         pin=pin,
         force=force,
         tpm=tpm,

@@ -85,6 +85,7 @@ def again(
     out: Path | None,
     *,
     new_key: bool,
+    key: str | None,
     pin: bool,
     force: bool,
     tpm: str | None,
@@ -95,16 +96,19 @@ def again(
     """`homeca request renew`."""
     from ca.services import requesting
 
-    if pin and not new_key:
+    if (pin or key is not None) and not new_key:
         raise UsageError(
-            "a key keeps the PIN it was made with", remedy="add --new-key, or leave --pin out"
+            "a key keeps its kind and its PIN", remedy="add --new-key, or leave --key and --pin out"
         )
+    kind = _kind(key) if key is not None else None
     device = open_device(opening(home, tpm, pin_file))
     last = device.home.require(name)[-1]
     target = _target(out, None, name, force=force)
     # a key that had a PIN is not silently followed by one that has none
     secret = new_pin(pin_file) if new_key and (pin or last.has_pin) else None
-    made = requesting.renew(name, device, new_key=new_key, pin=secret)
+    if new_key and (kind or KEY_KINDS[last.kind]).family is Family.RSA:
+        _announce_rsa()
+    made = requesting.renew(name, device, new_key=new_key, kind=kind, pin=secret)
     _hand_over(made, target, device, force=force, as_json=as_json, inf=None)
 
 

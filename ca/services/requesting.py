@@ -127,26 +127,33 @@ def new(plan: Plan, device: Device) -> DeviceRequest:
 
 
 def renew(
-    name: str, device: Device, *, new_key: bool, pin: Secret | None = None, plan: Plan | None = None
+    name: str,
+    device: Device,
+    *,
+    new_key: bool,
+    kind: KeyKind | None = None,
+    pin: Secret | None = None,
+    plan: Plan | None = None,
 ) -> DeviceRequest:
     """The same request once more, with its key or a new one; the pair in use stays as it is.
 
-    pin:  of the new key. plan: ask for other names this time; its kind counts for a new key.
+    kind: of the new key; None: as before. pin: of the new key.
+    plan: ask for other names this time.
     Raises: NotFound, DeviceRefused, CustodyError.
     """
     from ca.algorithms import KEY_KINDS
 
     device.home.check()
     last = _pair_to_renew(device.home.require(name))
-    kind = plan.kind if plan is not None else KEY_KINDS[last.kind]
+    wanted = kind or KEY_KINDS[last.kind]
     if new_key:
-        _require_kind(kind, device)
+        _require_kind(wanted, device)
     with device.changing():
         generations = device.home.require(name)
         last = _pair_to_renew(generations)
         tpm = device.tpm(_pinned(device))
         if new_key:
-            key = tpm.create(kind, pin=pin, any_scheme=True)
+            key = tpm.create(wanted, pin=pin, any_scheme=True)
             auth = pin
         else:
             blob = key_of(last)
@@ -159,6 +166,7 @@ def renew(
             draft = replace(
                 last,
                 generation=number,
+                kind=str(key.kind),
                 spki=key.spki,
                 has_pin=auth is not None,
                 created_at=device.clock(),

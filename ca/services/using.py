@@ -11,18 +11,20 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from ca.encoding import tlv
+from ca.encoding.tsskey import TssKey
 from ca.errors import UsageError
 from ca.interfaces import CustodyKind
 from ca.names import visible
 from ca.resources import resource
 from ca.services.device import CHAIN, KEY, ROOT, DeviceRequest
-from ca.services.requesting import Device
+from ca.services.requesting import Device, key_of
 
 PROGRAMS = ("openvpn", "openssl", "curl", "nginx", "strongswan", "networkmanager")
 
 #: What can stand in double quotes in openvpn's, openssl's, nginx's and swanctl's files and in sh.
 _SAFE = re.compile(r"[A-Za-z0-9_/.,:=@+~ -]+\Z")
-_SEPARATOR = re.compile(r"^# -+ caveats -+\n", re.MULTILINE)
+_SEPARATOR = "# ---- caveats ----\n"
 _SECONDS = 10
 
 
@@ -58,6 +60,7 @@ def instructions(request: DeviceRequest, program: str, device: Device) -> Instru
         "conf": device.home.stable(request, KEY).parent.parent / "openssl.cnf",
         "state": device.home.home / "tpm",
     }
+    public, private = _offsets(key_of(request))
     environment = Environment(
         loader=FileSystemLoader(resource("templates") / "use"),
         undefined=StrictUndefined,
@@ -75,14 +78,24 @@ def instructions(request: DeviceRequest, program: str, device: Device) -> Instru
         tcti=_writable(tcti or "device:/dev/tpmrm0"),
         is_embedded=tcti == "embedded",
         is_software=custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM,
+        public_offset=public,
+        private_offset=private,
         provider=package_version("tpm2-openssl"),
         openvpn=package_version("openvpn"),
     )
-    configuration, _, caveats = _SEPARATOR.sub("\0", text, count=1).partition("\0")
+    configuration, _, caveats = text.partition(_SEPARATOR)
     return Instructions(
         configuration,
         tuple(" ".join(one.split()) for one in re.split(r"\n\s*\n", caveats) if one.strip()),
     )
+
+
+def _offsets(pem: bytes) -> tuple[int, int]:
+    """Where `openssl asn1parse -strparse` finds the public and the private area: they end the
+    TSS2 PRIVATE KEY."""
+    key = TssKey.from_pem(pem)
+    private = len(key.to_der()) - len(tlv.octet_string(key.private))
+    return private - len(tlv.octet_string(key.public)), private
 
 
 def _writable(text: str) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 from tests.interop.homeca import CHECKOUT, Homeca
 from tests.interop.programs import must
 
-WINDOWS_REQUEST = CHECKOUT / "tests/vectors/requests/windows-11-certreq-platform-provider-p384.csr"
+WINDOWS_REQUEST = (
+    CHECKOUT / "tests/vectors/requests/real/windows-11-certreq-platform-provider-p384.csr"
+)
 
 CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"

@@ -16,7 +16,7 @@ CHECKS := format lint types layers migrations readme
 # Without compiled modules each command takes three times as long, and some set this globally.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup dev check test migrations readme lock wheel clean packages packages-test \
+.PHONY: help demo setup dev check test fuzz migrations readme lock wheel clean packages packages-test \
 	$(CHECKS:%=check-%)
 
 help: ## list these verbs
@@ -48,6 +48,14 @@ check-readme:
 
 test: dev ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+SECONDS ?= 60
+
+fuzz: dev $(VENV)/.fuzz ## fuzz each parser by coverage for SECONDS (60)
+	@for target in request certificate crl profile settings; do \
+		echo "homeca: fuzzing $$target for $(SECONDS) s" >&2; \
+		$(BIN)/python -m tests.fuzz.run "$$target" --seconds $(SECONDS) || exit 1; \
+	done
 
 migrations: dev check-migrations ## prove that the migrations make exactly the tables of the models
 
@@ -81,6 +89,10 @@ $(VENV)/.run: requirements.lock requirements-build.lock | packages
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(PIP) install --require-hashes --no-build-isolation -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev tests/fuzz/requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r tests/fuzz/requirements.lock
 	@touch $@
 
 $(BIN)/homeca: $(VENV)/.run pyproject.toml

@@ -31,7 +31,7 @@ MAX_TAGS = 20  # modifiers around one value, as OpenSSL
 MAX_BIT = 1023
 
 _STRINGS = {
-    tlv.UTF8_STRING: ("UTF8", "UTF8String"),
+    tlv.UTF8_STRING: ("UTF8", "UTF8STRING"),
     tlv.PRINTABLE_STRING: ("PRINTABLE", "PRINTABLESTRING"),
     tlv.IA5_STRING: ("IA5", "IA5STRING"),
     tlv.T61_STRING: ("T61", "T61STRING", "TELETEXSTRING"),
@@ -39,7 +39,7 @@ _STRINGS = {
     tlv.UNIVERSAL_STRING: ("UNIV", "UNIVERSALSTRING"),
     tlv.NUMERIC_STRING: ("NUMERIC", "NUMERICSTRING"),
     tlv.VISIBLE_STRING: ("VISIBLE", "VISIBLESTRING"),
-    tlv.GENERAL_STRING: ("GENSTR", "GeneralString"),
+    tlv.GENERAL_STRING: ("GENSTR", "GENERALSTRING"),
 }
 _TYPES = {
     name: tag
@@ -95,9 +95,10 @@ class Generator:
             rest = rest.lstrip()
             element, comma, after = rest.partition(",")
             word, colon, value = element.rstrip().partition(":")
-            if word in _TYPES:
+            name = word.upper()  # as OpenSSL: utf8 and UTF8, but HEX only as HEX
+            if name in _TYPES:
                 break
-            if not modifiers.take(word, value if colon else None) or not comma:
+            if not modifiers.take(name, value if colon else None) or not comma:
                 raise _bad(
                     f"{visible(word)!r} is neither a type nor a modifier of ASN.1",
                     "use the names of ASN1_generate_nconf(3): UTF8, INTEGER, SEQUENCE, EXPLICIT",
@@ -105,7 +106,7 @@ class Generator:
             rest = after
         if not colon and comma:
             raise _bad(f"{visible(rest)!r} has no value", f"write it like {word}:value")
-        base = self._base(_TYPES[word], rest[len(word) + 1 :], modifiers.format, depth)
+        base = self._base(_TYPES[name], rest[len(word) + 1 :], modifiers.format, depth)
         octets = modifiers.wrap(base)
         if len(octets) > MAX_OCTETS:
             raise _bad(f"the value has more than {MAX_OCTETS} octets", "shorten it")

@@ -10,7 +10,7 @@ from itertools import product
 from ca.errors import ProfileMalformed, Violation
 from ca.profiles.library import is_profile_name, template_of
 from ca.profiles.parse import CEREMONIES, parse_profile
-from ca.profiles.render import ProfileTemplate, RenderContext, render
+from ca.profiles.render import ProfileTemplate, RenderContext, examine, render
 from ca.profiles.values import SAN_KINDS
 
 _URL = "http://ca.home.arpa/x"
@@ -34,9 +34,17 @@ def check_text(text: str, name: str, source: str) -> tuple[Violation, ...]:
 def check_template(template: ProfileTemplate) -> tuple[Violation, ...]:
     """As `check_text`, for a template at hand."""
     found: dict[Violation, None] = {}
+    seen: set[str] = set()
+    try:
+        examine(template)
+    except ProfileMalformed as error:
+        return error.violations
     for context in situations() if template.is_template else (RenderContext(),):
         try:
-            parse_profile(render(template, context), name=template.name, source=template.source)
+            text = render(template, context)
+            if text not in seen:
+                seen.add(text)
+                parse_profile(text, name=template.name, source=template.source)
         except ProfileMalformed as error:
             found |= dict.fromkeys(error.violations)
     return tuple(sorted(found, key=lambda violation: _place(violation.text)))

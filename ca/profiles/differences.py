@@ -13,8 +13,13 @@ from collections.abc import Mapping
 #: What homeca refuses and OpenSSL takes: rule -> (why, clause). Each has a snippet in the tests.
 DIFFERENCES: Mapping[str, tuple[str, str]] = {
     "duplicate": ("OpenSSL keeps the last of two lines for one extension", "RFC 5280 §4.2"),
+    "empty-section": (
+        "no extensions, so version 1; or a name or point of nothing",
+        "RFC 5280 §4.2",
+    ),
     "ignored-value": ("a value OpenSSL does not look at, as in `keyUsage = keyAgreement:x`", ""),
     "unknown-key": ("OpenSSL skips unknown keys of a distribution point: `CRLIssuer`", ""),
+    "empty-arc": ("OpenSSL reads `1..3` as some number", "X.660 §A.2"),
     "latin-1": ("OpenSSL reads non-ASCII octets as Latin-1, or leaves them in an IA5String", ""),
     "negative": ("pathlen, skip certs and notice numbers are not negative", "§4.2.1.9, §4.2.1.11"),
     "pathlen-without-ca": ("pathLenConstraint only with cA", "§4.2.1.9"),

@@ -10,7 +10,7 @@ that a profile means the same everywhere and cannot reach outside itself:
     MAX_EXPANDED of all values
     an unclosed quote            refused: OpenSSL takes the rest of the line
     text after `]`               refused: OpenSSL drops it
-    an empty section name        refused
+    escapes, quotes, variables   refused in the name of a section, and an empty name
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class _Reader:
             raise _BadLineError(
                 f"{visible(rest.strip())!r} stands behind the ']'", "put it on its own line"
             )
-        name = self._expand(inside.strip(_WHITE), None)
+        name = inside.strip(_WHITE)
         if not re.fullmatch(r"(?:[A-Za-z0-9_!.%&*+,/;?@^~|-]| )+", name):
             raise _BadLineError(
                 f"{visible(name)!r} is not the name of a section",
@@ -185,7 +185,7 @@ class _Reader:
             self.cnf.replaced.append(entries.pop(name))
         entries[name] = Entry(section, name, value, number)
 
-    def _expand(self, raw: str, section: str | None) -> str:
+    def _expand(self, raw: str, section: str) -> str:
         """Quotes, escapes and variables undone, from left to right as OpenSSL does."""
         out: list[str] = []
         size = index = 0
@@ -218,13 +218,13 @@ class _Reader:
             )
         return _ESCAPES.get(character, character)
 
-    def _variable(self, raw: str, index: int, section: str | None) -> tuple[str, int]:
+    def _variable(self, raw: str, index: int, section: str) -> tuple[str, int]:
         """The value of the variable at `index`, and where the text goes on."""
         start = index + 1
         closing = _CLOSING.get(raw[start : start + 1], "")
         name = _at(_WORD, raw, start + len(closing))
         end = start + len(closing) + len(name)
-        where: str | None = section
+        where = section
         if raw.startswith("::", end):
             where = name
             name = _at(_WORD, raw, end + 2)
@@ -240,9 +240,9 @@ class _Reader:
                 f"'$ENV::{name}' would take a value from the environment",
                 "write the value itself into the file",
             )
-        if where is None or where == "default":
+        if where == "default":
             self.cnf.referenced.add(name)
-        found = self.cnf.get(where or "default", name)
+        found = self.cnf.get(where, name)
         if found is None:
             raise _BadLineError(
                 f"the variable '${name}' has no value here",

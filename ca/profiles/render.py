@@ -114,10 +114,6 @@ def render(template: ProfileTemplate, context: RenderContext) -> str:
     """
     if not template.is_template:
         return template.text
-    if len(template.text) > MAX_TEMPLATE or "\0" in template.text:
-        raise _malformed(
-            template, 1, f"it has more than {MAX_TEMPLATE} characters, or a NUL", "shorten it"
-        )
     compiled = _compile(template)
     from jinja2 import TemplateError
 
@@ -141,6 +137,12 @@ def render(template: ProfileTemplate, context: RenderContext) -> str:
     return _at_its_lines("".join(pieces))
 
 
+def examine(template: ProfileTemplate) -> None:
+    """Refuse what no template may hold, without rendering it. Raises: ProfileMalformed."""
+    if template.is_template:
+        _compile(template)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     from jinja2 import StrictUndefined
@@ -162,6 +164,10 @@ def _environment() -> ImmutableSandboxedEnvironment:
 def _compile(template: ProfileTemplate) -> Template:
     from jinja2 import TemplateSyntaxError, nodes
 
+    if len(template.text) > MAX_TEMPLATE or "\0" in template.text:
+        raise _malformed(
+            template, 1, f"it has more than {MAX_TEMPLATE} characters, or a NUL", "shorten it"
+        )
     environment = _environment()
     try:
         tree = environment.parse(template.text)

@@ -81,7 +81,11 @@ def read_extensions(cnf: Cnf, section: str) -> tuple[ExtensionDirective, ...]:
     """Every extension of a section, in order; what has no meaning is in `cnf.faults`."""
     directives: list[ExtensionDirective] = []
     seen: dict[str, Entry] = {}
-    for entry in cnf.section(section) or ():
+    entries = cnf.section(section)
+    if entries == ():
+        text = f"[{section}] is empty, so its certificates would have no extensions"
+        cnf.fault("profile.value", cnf.lines.get(section, 1), text, "write the extensions")
+    for entry in entries or ():
         try:
             directive = read_extension(cnf, entry)
         except HomecaError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.errors import NotFound, ProfileMalformed
@@ -155,15 +155,25 @@ def test_a_file_that_openssl_could_not_read_is_refused_whole() -> None:
 def test_a_value_never_becomes_a_template() -> None:
     text = '[ web ]\nnsComment = "{{ key }} {% if names %} {# $x"\nkeyUsage = keyAgreement\n'
     (profile,) = import_cnf(text, "{{ key }}.cnf")
-    assert not template_of(profile.text, name="a", source="b").is_template
-    comment = read_cnf(profile.text, source="x").get("extensions", "nsComment")
+    rendered = render(template_of(profile.text, name="a", source="b"), RenderContext(key="rsa"))
+    comment = read_cnf(rendered, source="x").get("extensions", "nsComment")
     assert comment is not None
     assert comment.value == "{{ key }} {% if names %} {# $x"
+
+
+def test_a_place_for_the_crl_is_added_where_the_file_names_none() -> None:
+    context = RenderContext(crl_url="http://ca.home.arpa/x.crl")
+    for profile in imported(GUIDE, context).values():
+        assert [d.name for d in profile.extensions].count("crlDistributionPoints") == 1
+    own = GUIDE.replace("[ usr_cert ]", "[ usr_cert ]\ncrlDistributionPoints = URI:http://b/")
+    assert "URI:http://b/" in imported(own, context)["usr_cert"].text
+    assert "ca.home.arpa" not in imported(own, context)["usr_cert"].text
 
 
 SECTIONS = st.sampled_from([part for part in GUIDE.split("\n\n") if part.startswith("[")])
 
 
+@settings(max_examples=30)
 @given(st.lists(SECTIONS, max_size=8))
 def test_whatever_is_imported_is_sound(parts: list[str]) -> None:
     text = "dir = x\n" + "\n".join(parts)

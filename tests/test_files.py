@@ -1,0 +1,233 @@
+"""Files appear whole or not at all, with their mode, and only where nothing is in the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ca.errors import HomeNotPrivate, OutputExists, OutputFailed
+from ca.files import (
+    check_private,
+    locked,
+    locked_if_free,
+    make_private_directory,
+    read_bounded,
+    write_whole,
+)
+
+
+@pytest.fixture(params=[0o000, 0o077, 0o277], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+# ---------------------------------------------------------------- write_whole
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644], ids=oct)
+def test_a_file_has_its_mode_whatever_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "f"
+    write_whole(path, b"whole", mode=mode)
+    assert (path.read_bytes(), path.stat().st_mode & 0o7777) == (b"whole", mode)
+
+
+def test_a_file_in_the_way_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"first")
+    with pytest.raises(OutputExists):
+        write_whole(path, b"second", mode=0o600)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_replaced_file_has_the_new_octets_and_the_new_mode(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"first")
+    path.chmod(0o644)
+    write_whole(path, b"second", mode=0o600, replace=True)
+    assert (path.read_bytes(), path.stat().st_mode & 0o7777) == (b"second", 0o600)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_symlink_in_the_way_is_never_written_through(tmp_path: Path, replace: bool) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"theirs")
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    if replace:
+        write_whole(link, b"ours", mode=0o600, replace=True)
+        assert link.read_bytes() == b"ours"
+        assert not link.is_symlink()
+    else:
+        with pytest.raises(OutputExists):
+            write_whole(link, b"ours", mode=0o600)
+    assert target.read_bytes() == b"theirs"
+
+
+def test_a_dangling_symlink_is_in_the_way_and_creates_nothing(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputExists):
+        write_whole(link, b"ours", mode=0o600)
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A file-size limit stands in for a full disk; in a child, for it cannot be lifted again."""
+    program = (
+        "import resource, signal, sys, pathlib\n"
+        "from ca.errors import OutputFailed\n"
+        "from ca.files import write_whole\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try:\n"
+        "    write_whole(pathlib.Path(sys.argv[1]), b'x' * 100, mode=0o600, replace=True)\n"
+        "except OutputFailed as error:\n"
+        "    print(error.code)\n"
+    )
+    path = tmp_path / "f"
+    path.write_bytes(b"first")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout == "output.failed\n"
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputFailed, match="nowhere"):
+        write_whole(tmp_path / "nowhere/f", b"", mode=0o600)
+
+
+def test_of_eight_writers_of_one_name_exactly_one_wins(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from ca.errors import OutputExists\n"
+        "from ca.files import write_whole\n"
+        "sys.stdin.read()\n"
+        "try:\n"
+        "    write_whole(pathlib.Path(sys.argv[1]), sys.argv[2].encode() * 1000, mode=0o600)\n"
+        "    print(sys.argv[2])\n"
+        "except OutputExists:\n"
+        "    pass\n"
+    )
+    path = tmp_path / "f"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path), str(n)],
+            cwd=Path(__file__).resolve().parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(8)
+    ]
+    for writer in writers:  # all are up and wait: now at once
+        assert writer.stdin is not None
+        writer.stdin.close()
+        writer.stdin = None
+    said = [writer.communicate(timeout=30)[0].strip() for writer in writers]
+    (winner,) = filter(None, said)
+    assert path.read_text() == winner * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---------------------------------------------------------------- directories
+
+
+def test_a_private_directory_is_closed_to_others_whatever_the_umask(
+    tmp_path: Path, umask: int
+) -> None:
+    make_private_directory(tmp_path / "d")
+    assert (tmp_path / "d").stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o701, 0o710, 0o750, 0o777], ids=oct)
+def test_a_directory_that_others_can_enter_is_refused_with_the_command_that_closes_it(
+    tmp_path: Path, mode: int
+) -> None:
+    path = tmp_path / "d"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(HomeNotPrivate) as refusal:
+        check_private(path)
+    assert f"chmod 700 {path}" in refusal.value.remedy
+    path.chmod(0o700)
+    check_private(path)
+
+
+def test_a_symlink_to_a_private_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "d")
+    with pytest.raises(HomeNotPrivate):
+        make_private_directory(tmp_path / "link")
+
+
+def test_a_file_where_the_directory_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d").write_bytes(b"")
+    with pytest.raises(HomeNotPrivate):
+        make_private_directory(tmp_path / "d")
+
+
+# ---------------------------------------------------------------- reading and locks
+
+
+def test_a_file_longer_than_its_limit_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"12345")
+    assert read_bounded(path, 5) == b"12345"
+    with pytest.raises(ValueError, match="more than 4"):
+        read_bounded(path, 4)
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputFailed, match="nothing"):
+        read_bounded(tmp_path / "nothing", 5)
+
+
+def test_a_lock_that_is_held_is_waited_for_with_one_word_and_not_for_ever(tmp_path: Path) -> None:
+    path, said = tmp_path / "lock", list[str]()
+    with (
+        locked(path, what="sleeps", on_wait=said.append, patience=1),
+        pytest.raises(OutputFailed),
+        locked(path, what="sleeps", on_wait=said.append, patience=0.05),
+    ):
+        pytest.fail("two had it")
+    assert said == ["waiting for another homeca, which sleeps"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_shared_holders_keep_out_who_wants_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+
+    def shared() -> AbstractContextManager[None]:
+        return locked(path, what="", on_wait=pytest.fail, patience=0.05, shared=True)
+
+    with shared(), shared(), locked_if_free(path) as alone:
+        assert not alone
+    with locked_if_free(path) as alone:
+        assert alone
+
+
+def test_a_lock_behind_a_symlink_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(OutputFailed, match="symbolic"),
+        locked(tmp_path / "lock", what="", on_wait=pytest.fail, patience=0.05),
+    ):
+        pytest.fail("it was followed")
+    assert not (tmp_path / "elsewhere").exists()

@@ -10,32 +10,30 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.vectors.requests import (
-    cases_attributes,
-    cases_containers,
-    cases_keys,
-    cases_names,
-    cases_shapes,
-    cases_structure,
-    cases_subjects,
-)
 from tests.vectors.requests.case import Case
+from tests.vectors.requests.cases_attributes import cases as cases_of_attributes
+from tests.vectors.requests.cases_containers import cases as cases_of_containers
+from tests.vectors.requests.cases_keys import cases as cases_of_keys
+from tests.vectors.requests.cases_names import cases as cases_of_names
+from tests.vectors.requests.cases_shapes import cases as cases_of_shapes
+from tests.vectors.requests.cases_structure import cases as cases_of_structure
+from tests.vectors.requests.cases_subjects import cases as cases_of_subjects
 
 HERE = Path(__file__).parent
 AREAS = (
-    cases_keys,
-    cases_structure,
-    cases_containers,
-    cases_subjects,
-    cases_names,
-    cases_attributes,
-    cases_shapes,
+    cases_of_keys,
+    cases_of_structure,
+    cases_of_containers,
+    cases_of_subjects,
+    cases_of_names,
+    cases_of_attributes,
+    cases_of_shapes,
 )
 
 
 def all_cases() -> list[Case]:
     """Every case, names unique."""
-    cases = [case for area in AREAS for case in area.cases()]
+    cases = [case for area in AREAS for case in area()]
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -137,7 +137,9 @@ def accept(
 
 def parse_fingerprint(text: str) -> bytes:
     """SHA-256 in hex, colons and blanks allowed. Raises: UsageError, naming other digests."""
-    digits = re.sub(r"[\s:]|\Asha-?256[ :=]*", "", text.strip(), flags=re.IGNORECASE)
+    digits = re.sub(
+        r"\A(sha-?256)?[ :=]*(fingerprint)?[ :=]*|[\s:]", "", text.strip(), flags=re.IGNORECASE
+    )
     if re.fullmatch(r"[0-9A-Fa-f]{64}", digits):
         return bytes.fromhex(digits)
     known = {40: "a SHA-1", 32: "an MD5"}.get(len(digits))

@@ -47,6 +47,7 @@ SCHEMA = 1
 KEY, REQUEST, FACTS = "key.tss", "request.csr", "request.json"
 CERTIFICATE, CHAIN, ROOT = "certificate.pem", "chain.pem", "root.pem"
 CURRENT = "current"
+TPM_FILE, ROOTS_FILE = "tpm.json", "roots.pem"
 
 #: Names of requests: what is safe as a directory, in a shell, and in every program's settings.
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
@@ -113,7 +114,7 @@ class DeviceHome:
 
     def custody(self) -> Custody | None:
         """The TPM the keys are in; None before the first key. Raises: ConfigurationError."""
-        path = self.path / "tpm.json"
+        path = self.path / TPM_FILE
         found = _read_json(path)
         if found is None:
             return None
@@ -130,7 +131,7 @@ class DeviceHome:
     def pin(self, custody: Custody) -> None:
         """Record the TPM before the first key is made in it."""
         _write_json(
-            self.path / "tpm.json",
+            self.path / TPM_FILE,
             {
                 "kind": custody.kind.value,
                 "tcti": custody.tcti,
@@ -146,11 +147,11 @@ class DeviceHome:
     def roots(self) -> bytes:
         """PEM of the roots this device was told; empty before."""
         with contextlib.suppress(FileNotFoundError):
-            return (self.path / "roots.pem").read_bytes()
+            return (self.path / ROOTS_FILE).read_bytes()
         return b""
 
     def remember_roots(self, pem: bytes) -> None:
-        write_whole(self.path / "roots.pem", pem, mode=PUBLIC_FILE, replace=True)
+        write_whole(self.path / ROOTS_FILE, pem, mode=PUBLIC_FILE, replace=True)
 
     # ------------------------------------------------------------ requests
 
@@ -271,7 +272,7 @@ class DeviceHome:
         sync_directory(self.path)
         shutil.rmtree(gone)
         if not self.all():
-            (self.path / "tpm.json").unlink(missing_ok=True)
+            (self.path / TPM_FILE).unlink(missing_ok=True)
 
     def forget_replaced(self, name: str) -> int:
         """Remove the generations that a renewal replaced; how many there were."""
@@ -285,7 +286,7 @@ class DeviceHome:
 
 def require_name(text: str) -> str:
     """A name for a request. Raises: DeviceRefused."""
-    if not NAME.match(text):
+    if not NAME.match(text) or text in (TPM_FILE, ROOTS_FILE):
         raise DeviceRefused(
             f"{visible(text)!r} cannot be the name of a request",
             remedy="use lower-case letters, digits, dots and hyphens, at most 63",

@@ -185,7 +185,8 @@ def name_of(plan: Plan) -> str:
     if plan.name is not None:
         return require_name(plan.name)
     hosts = [str(name).partition(":")[2] for name in plan.names]
-    return name_from(plan.subject.common_name or (hosts[0] if hosts else str(plan.subject)))
+    text = plan.subject.common_name or (hosts[0] if hosts else str(plan.subject))
+    return require_name(name_from(text))
 
 
 def _require_free(name: str, device: Device) -> None:
@@ -280,6 +281,7 @@ def key_of(request: DeviceRequest) -> bytes:
 def remove(name: str, device: Device) -> None:
     """The request with its key blobs; the keys are then gone for good. Raises: NotFound."""
     device.home.check()
+    device.home.require(name)
     with device.changing():
         device.home.remove(name)
 
@@ -287,5 +289,6 @@ def remove(name: str, device: Device) -> None:
 def forget_replaced(name: str, device: Device) -> int:
     """Remove the pairs that renewals replaced. Raises: NotFound."""
     device.home.check()
+    device.home.require(name)
     with device.changing():
         return device.home.forget_replaced(name)

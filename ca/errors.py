@@ -369,6 +369,12 @@ class TpmOwnerAuthNeeded(CustodyError):
     code = "custody.tpm-owner-auth"
 
 
+class TpmAnchorMissing(CustodyError):
+    """The NV indices of the ledger are not in this TPM, or are others of the same handles."""
+
+    code = "custody.tpm-anchor-missing"
+
+
 class TpmLockedOut(CustodyError):
     """TPM_RC_LOCKOUT: too many wrong authValues (TPM 2.0 Part 1, dictionary attack)."""
 
@@ -474,6 +480,24 @@ class RecordRefused(StoreError):
     code = "store.refused"
 
 
+class LedgerBroken(StoreError):
+    """The ledger is not what homeca wrote: an entry is missing, changed or out of its place."""
+
+    code = "store.ledger-broken"
+
+
+class LedgerMismatch(StoreError):
+    """Ledger and TPM do not tell the same story: one of them was set back, or rewritten."""
+
+    code = "store.ledger-mismatch"
+
+
+class LedgerUnanchored(StoreError):
+    """The ledger has no anchor in this TPM, and only a ceremony may make one unasked."""
+
+    code = "store.ledger-unanchored"
+
+
 # ---------------------------------------------------------------- verification
 
 
@@ -487,3 +511,9 @@ class VerificationFailed(HomecaError):
     ) -> None:
         super().__init__(problem, remedy=remedy)
         self.violations = violations
+
+
+class StatementRefused(VerificationFailed):
+    """A statement by a TPM that does not prove what it should, or was not made by that TPM."""
+
+    code = "verification.statement"

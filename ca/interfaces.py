@@ -7,10 +7,10 @@ A record says what is so; a Protocol says who may be asked. Everything that touc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType, Protocol
 
@@ -108,11 +108,15 @@ class Custody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedKey:
-    """A new key: `pem` is useless away from its TPM, `spki` is its public half (DER)."""
+    """A new key: `pem` is useless away from its TPM, `spki` is its public half (DER).
+
+    attestation: the TPM's own word that it was made inside, where it gave one.
+    """
 
     kind: KeyKind
     pem: bytes
     spki: bytes
+    attestation: KeyAttestation | None = None
 
 
 class Signer(Protocol):
@@ -406,6 +410,170 @@ class CertificateCounts:
     failed: int = 0
 
 
+# ---------------------------------------------------------------- the ledger
+
+
+class LedgerEvent(StrEnum):
+    """What an entry of the ledger says happened. Entries are for ever: no word changes meaning.
+
+    begun:            the ledger itself; its link names this ledger.
+    adopted:          what stood in the record before there was a ledger follows, entry by entry.
+    anchor-placed:    the NV indices in a TPM that will hold its head.
+    anchored:         a TPM was found holding the head of an earlier entry.
+    accepted:         an operator took the record for true although its anchor said otherwise.
+    settings:         what homeca.toml says, when it says something else than before.
+    """
+
+    BEGUN = "begun"
+    ADOPTED = "adopted"
+    CUSTODY = "custody"
+    ISSUER_BEGUN = "issuer-begun"
+    ISSUER_KEY = "issuer-key"
+    ISSUER_ACTIVE = "issuer-active"
+    ISSUER_RETIRED = "issuer-retired"
+    ISSUER_ABANDONED = "issuer-abandoned"
+    RESERVED = "reserved"
+    INTENDED = "intended"
+    ISSUED = "issued"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+    REVOKED = "revoked"
+    RELEASED = "released"
+    CRL_RESERVED = "crl-reserved"
+    CRL = "crl"
+    ANCHOR_PLACED = "anchor-placed"
+    ANCHORED = "anchored"
+    ACCEPTED = "accepted"
+    SETTINGS = "settings"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One entry as stored (`ca.encoding.ledger` says how it is hashed).
+
+    at:      seconds since 1970, UTC. event: a LedgerEvent; a newer homeca may know more.
+    details: JSON text, exactly as hashed. link: SHA-256 over the entry and the link before it.
+    """
+
+    seq: int
+    at: int
+    event: str
+    issuer_id: int | None
+    serial: Serial | None
+    details: str
+    link: bytes
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationLine:
+    """A line of the CRL with its whole life. ended_at: released, or replaced; None: open."""
+
+    reason: Reason
+    revoked_at: datetime
+    ended_at: datetime | None
+    invalidity: datetime | None
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialHistory:
+    """One serial: its row, its lines and its entries of the ledger, oldest first.
+
+    record: None when the record has no row for what the ledger knows.
+    """
+
+    issuer_id: int
+    serial: Serial
+    record: CertificateRecord | None
+    lines: tuple[RevocationLine, ...]
+    entries: tuple[LedgerEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorPlace:
+    """Where in a TPM a ledger is anchored: two NV indices (TPM 2.0 Part 1 §37).
+
+    tpm:     the Name of its storage key. ledger: the link of the ledger's first entry.
+    head:    handle of the extend index. counter: handle of the counter beside it.
+    """
+
+    tpm: bytes
+    ledger: bytes
+    head: int
+    counter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorReading:
+    """What the two indices hold. None: never written."""
+
+    value: bytes | None
+    counter: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """What an attestation key signed: TPMS_ATTEST and TPMT_SIGNATURE, as the TPM wrote them."""
+
+    attest: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAttestation:
+    """What a TPM says of a key in it, signed by its attestation key (Part 3 §18).
+
+    attestation_key, public: TPM2B_PUBLIC.
+    creation:  TPM2B_CREATION_DATA when TPM2_CertifyCreation signed it, b"" after TPM2_Certify.
+    """
+
+    attestation_key: bytes
+    public: bytes
+    attested: Attested
+    creation: bytes = b""
+
+
+class Anchor(Protocol):
+    """The two NV indices of one ledger, within one hold of the TPM."""
+
+    @property
+    def place(self) -> AnchorPlace: ...
+
+    def read(self) -> AnchorReading: ...
+
+    def extend(self, link: bytes) -> None:
+        """The head index becomes SHA-256(what it holds ‖ link)."""
+        ...
+
+    def increment(self) -> None: ...
+
+    def certify(self, qualifying: bytes) -> tuple[bytes, Attested, Attested]:
+        """TPM2B_PUBLIC of the attestation key, and what it signs of head and counter."""
+        ...
+
+
+class Ledger(Protocol):
+    """The append-only account of everything the CA did, and its anchor in the TPM."""
+
+    def changing(
+        self, *, ceremony: bool = False, although_unreachable: bool = False
+    ) -> AbstractContextManager[None]:
+        """Around every command that changes the record; within another one it does nothing.
+
+        The TPM is held for as long: its anchor is read and compared at the start, and written
+        once at the end when nothing failed.
+        ceremony:             the anchor may be made where there is none.
+        although_unreachable: go on, and say so, when there is no TPM to ask: for revoking.
+        Raises: LedgerMismatch before anything was changed; CustodyError, StoreError.
+        """
+        ...
+
+
 class CertificateStore(Protocol):
     """The list of what was issued. Every `record_*`, `reserve*`, `revoke*` is one durable commit.
 
@@ -426,9 +594,18 @@ class CertificateStore(Protocol):
         ...
 
     def record_issuer_key(
-        self, issuer_id: int, *, spki: bytes, key_kind: str, key_file: str
+        self,
+        issuer_id: int,
+        *,
+        spki: bytes,
+        key_kind: str,
+        key_file: str,
+        at: datetime | None = None,
     ) -> None:
-        """The pending issuer's key; key_file "" when it lives elsewhere."""
+        """The pending issuer's key; key_file "" when it lives elsewhere.
+
+        at: for the ledger; when it is not told, the time of the entry before.
+        """
         ...
 
     def activate_issuer(
@@ -439,6 +616,7 @@ class CertificateStore(Protocol):
         certificate: bytes,
         serial: Serial,
         validity: Validity,
+        at: datetime | None = None,
     ) -> None:
         """Its ceremony is over: it has its certificate, and a parent unless it is a root."""
         ...
@@ -447,7 +625,9 @@ class CertificateStore(Protocol):
         """Every one ever begun, abandoned ones too: a generation's number is used once."""
         ...
 
-    def set_issuer_state(self, issuer_id: int, state: IssuerState) -> None: ...
+    def set_issuer_state(
+        self, issuer_id: int, state: IssuerState, *, at: datetime | None = None
+    ) -> None: ...
 
     # -- the life of a serial
     def reserve(self, issuer_id: int, serial: Serial, *, subject: str, at: datetime) -> None:
@@ -554,6 +734,35 @@ class CertificateStore(Protocol):
         ...
 
     def record_crl(self, crl: CrlRecord) -> None: ...
+
+    # -- the ledger: every act above appends its entries in its own commit
+    def ledger(self, *, after: int = 0) -> Iterator[LedgerEntry]:
+        """Its entries in order, from one snapshot, in flat memory."""
+        ...
+
+    def ledger_end(self) -> LedgerEntry:
+        """The newest entry. Raises: LedgerBroken when there is none."""
+        ...
+
+    def ledger_notes(self) -> Iterator[LedgerEntry]:
+        """Entries about anchors and settings, newest first."""
+        ...
+
+    def note_with_next(
+        self, event: LedgerEvent, details: Mapping[str, object], *, at: datetime
+    ) -> None:
+        """An entry that stands before those of the next act, in its commit: it costs none."""
+        ...
+
+    def note(
+        self, event: LedgerEvent, details: Mapping[str, object], *, at: datetime
+    ) -> LedgerEntry:
+        """An entry of its own, and what was noted for the next act; one commit."""
+        ...
+
+    def histories(self) -> Iterator[SerialHistory]:
+        """Every serial of the record or of the ledger, by serial, from one snapshot."""
+        ...
 
     def record_ladder(self, rungs: Sequence[CrlRecord]) -> None:
         """CRLs of one issuer cut together, lowest number first; one commit. `last_crl` is then

@@ -8,20 +8,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from ca.encoding import ledger as details
 from ca.errors import CrlSuperseded, StateConflict
-from ca.interfaces import CrlRecord, CrlTrace
-from ca.store.engine import Database
+from ca.interfaces import CrlRecord, CrlTrace, LedgerEvent
 from ca.store.issuers import lock_issuer
+from ca.store.ledger import Act, LedgerRows
 from ca.store.tables import crls
 
 #: Rows of the history fetched at a time.
 _PAGE = 500
 
 
-class CrlRows:
+class CrlRows(LedgerRows):
     """The CRL part of the store."""
-
-    _database: Database
 
     def last_crl(self, issuer_id: int) -> CrlRecord | None:
         """The newest completed one."""
@@ -51,26 +50,34 @@ class CrlRows:
 
         Raises: NotFound when there is no such issuer.
         """
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             lock_issuer(connection, issuer_id)
             number = _highest(connection, issuer_id) + 1
             connection.execute(
                 insert(crls).values(issuer_id=issuer_id, number=number, reserved_at=at)
             )
-            return number
+            act.note(
+                LedgerEvent.CRL_RESERVED, details.crl_reserved(number), at=at, issuer_id=issuer_id
+            )
+        return number
 
     def skip_crl_numbers(self, issuer_id: int, count: int, *, at: datetime) -> int:
         """Leave `count` numbers out: a lost copy of this record may have given them. The last one.
 
         Raises: NotFound when there is no such issuer.
         """
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             lock_issuer(connection, issuer_id)
             number = _highest(connection, issuer_id) + count
             connection.execute(
                 insert(crls).values(issuer_id=issuer_id, number=number, reserved_at=at)
             )
-            return number
+            act.note(
+                LedgerEvent.CRL_RESERVED, details.crl_reserved(number), at=at, issuer_id=issuer_id
+            )
+        return number
 
     def record_crl(self, crl: CrlRecord) -> None:
         """The CRL of a reserved number; the octets of the one before it are let go.
@@ -86,7 +93,8 @@ class CrlRows:
         The octets of the first are kept, and the hashes of all: what has a number from the kept
         one's upwards was cut with it. Raises: as `record_crl`.
         """
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             lock_issuer(connection, rungs[0].issuer_id)
             _check_newest(connection, rungs[0])
             connection.execute(
@@ -95,7 +103,7 @@ class CrlRows:
                 .values(der=None)
             )
             for crl in rungs:
-                _fill(connection, crl, is_kept=crl is rungs[0])
+                _fill(act, crl, is_kept=crl is rungs[0])
 
 
 def _highest(connection: Connection, issuer_id: int) -> int:
@@ -117,19 +125,17 @@ def _check_newest(connection: Connection, crl: CrlRecord) -> None:
         )
 
 
-def _fill(connection: Connection, crl: CrlRecord, *, is_kept: bool) -> None:
-    recorded = connection.execute(
+def _fill(act: Act, crl: CrlRecord, *, is_kept: bool) -> None:
+    sha256 = hashlib.sha256(crl.der).digest()
+    this = (crls.c.issuer_id == crl.issuer_id) & (crls.c.number == crl.number)
+    recorded = act.connection.execute(
         update(crls)
-        .where(
-            crls.c.issuer_id == crl.issuer_id,
-            crls.c.number == crl.number,
-            crls.c.sha256.is_(None),
-        )
+        .where(this, crls.c.sha256.is_(None))
         .values(
             this_update=crl.this_update,
             next_update=crl.next_update,
             entries=crl.entries,
-            sha256=hashlib.sha256(crl.der).digest(),
+            sha256=sha256,
             der=crl.der if is_kept else None,
         )
     )
@@ -138,6 +144,15 @@ def _fill(connection: Connection, crl: CrlRecord, *, is_kept: bool) -> None:
             f"the CRL number {crl.number} is not reserved, or has its CRL already",
             remedy="run `homeca crl` to cut a CRL with a new number",
         )
+    said = details.crl(
+        number=crl.number,
+        this_update=crl.this_update,
+        next_update=crl.next_update,
+        entries=crl.entries,
+        sha256=sha256,
+    )
+    at = act.connection.scalars(select(crls.c.reserved_at).where(this)).one()
+    act.note(LedgerEvent.CRL, said, at=at, issuer_id=crl.issuer_id)
 
 
 def _last(connection: Connection, issuer_id: int) -> CrlRecord | None:

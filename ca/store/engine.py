@@ -45,6 +45,9 @@ _READ_ONLY = "homeca_read_only"
 #: An arbitrary number all homeca processes agree on: who migrates a PostgreSQL database.
 _MIGRATION_LOCK = 0x686F6D65
 
+#: And who appends to the ledger: the next number is one more than the last.
+_LEDGER_LOCK = 0x686F6D66
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -86,6 +89,11 @@ class Database:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             yield connection
+
+    def lock_ledger(self, connection: Connection) -> None:
+        """Nobody else appends until this transaction ends. On SQLite nobody writes anyway."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LEDGER_LOCK})")
 
     def dangling(self, connection: Connection) -> tuple[str, ...]:
         """Tables with a reference to a row that is not there (`migrate` does not enforce them)."""

@@ -7,19 +7,21 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ca.encoding import ledger as details
 from ca.errors import CeremonyRefused, NotFound, StateConflict, Violation
 from ca.interfaces import (
     Custody,
     IssuerDraft,
     IssuerRecord,
     IssuerState,
+    LedgerEvent,
     Role,
     Serial,
     Validity,
     serial_text,
 )
-from ca.store.engine import Database
 from ca.store.faults import is_duplicate
+from ca.store.ledger import LedgerRows
 from ca.store.tables import custody, issuers
 
 #: Who may still be changed into what by hand; active is reached by its certificate alone.
@@ -31,10 +33,14 @@ _STEPS = {
 }
 
 
-class IssuerRows:
-    """The custody and issuer part of the store."""
+_LEDGER_STEPS = {
+    IssuerState.RETIRED: LedgerEvent.ISSUER_RETIRED,
+    IssuerState.ABANDONED: LedgerEvent.ISSUER_ABANDONED,
+}
 
-    _database: Database
+
+class IssuerRows(LedgerRows):
+    """The custody and issuer part of the store."""
 
     def custody(self) -> Custody | None:
         """The newest recorded, None before the first ceremony."""
@@ -43,9 +49,9 @@ class IssuerRows:
 
     def record_custody(self, kept: Custody, *, at: datetime) -> None:
         """A new row, unless the newest already says the same."""
-        with self._database.write() as connection:
-            if _custody(connection) != kept:
-                connection.execute(
+        with self._act() as act:
+            if _custody(act.connection) != kept:
+                act.connection.execute(
                     insert(custody).values(
                         kind=kept.kind,
                         tcti=kept.tcti,
@@ -55,6 +61,18 @@ class IssuerRows:
                         srk_public=kept.srk_public,
                         recorded_at=at,
                     )
+                )
+                act.note(
+                    LedgerEvent.CUSTODY,
+                    details.custody(
+                        kind=kept.kind.value,
+                        tcti=kept.tcti,
+                        manufacturer=kept.manufacturer,
+                        model=kept.model,
+                        firmware=kept.firmware,
+                        srk_public=kept.srk_public,
+                    ),
+                    at=at,
                 )
 
     def issuers(self) -> tuple[IssuerRecord, ...]:
@@ -73,7 +91,8 @@ class IssuerRows:
 
         Raises: CeremonyRefused with each of slug, subject and root that is taken.
         """
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             taken = _taken(draft, _standing(connection))
             if taken:
                 raise _refusal(draft, taken)
@@ -97,24 +116,46 @@ class IssuerRows:
                 if not is_duplicate(error):
                     raise
                 raise _refusal(draft, ()) from error
-            return _standing(connection)[-1]
+            issuer = _standing(connection)[-1]
+            act.note(
+                LedgerEvent.ISSUER_BEGUN,
+                details.issuer_begun(
+                    role=issuer.role.value,
+                    slug=issuer.slug,
+                    subject=issuer.subject,
+                    subject_der=issuer.subject_der,
+                    crl_url=issuer.crl_url,
+                    issuer_url=issuer.issuer_url,
+                ),
+                at=at,
+                issuer_id=issuer.id,
+            )
+        return issuer
 
     def record_issuer_key(
-        self, issuer_id: int, *, spki: bytes, key_kind: str, key_file: str
+        self,
+        issuer_id: int,
+        *,
+        spki: bytes,
+        key_kind: str,
+        key_file: str,
+        at: datetime | None = None,
     ) -> None:
         """The pending issuer's key; key_file "" when it lives elsewhere.
 
         Raises: StateConflict when it has one, or is not pending; NotFound.
         """
-        with self._database.write() as connection:
-            record = _locked(connection, issuer_id)
+        with self._act() as act:
+            record = _locked(act.connection, issuer_id)
             if record.state is not IssuerState.PENDING or record.spki:
                 raise _conflict(record, "be given a key")
-            connection.execute(
+            act.connection.execute(
                 update(issuers)
                 .where(issuers.c.id == issuer_id)
                 .values(spki=spki, key_kind=key_kind, key_file=key_file)
             )
+            said = details.issuer_key(spki=spki, key_kind=key_kind, key_file=key_file)
+            act.note(LedgerEvent.ISSUER_KEY, said, at=at, issuer_id=issuer_id)
 
     def activate_issuer(
         self,
@@ -124,16 +165,17 @@ class IssuerRows:
         certificate: bytes,
         serial: Serial,
         validity: Validity,
+        at: datetime | None = None,
     ) -> None:
         """Its ceremony is over: it has its certificate, and a parent unless it is a root.
 
         Raises: StateConflict when it is not pending; NotFound.
         """
-        with self._database.write() as connection:
-            record = _locked(connection, issuer_id)
+        with self._act() as act:
+            record = _locked(act.connection, issuer_id)
             if record.state is not IssuerState.PENDING:
                 raise _conflict(record, "become 'active'")
-            connection.execute(
+            act.connection.execute(
                 update(issuers)
                 .where(issuers.c.id == issuer_id)
                 .values(
@@ -145,17 +187,33 @@ class IssuerRows:
                     not_after=validity.not_after,
                 )
             )
+            act.note(
+                LedgerEvent.ISSUER_ACTIVE,
+                details.issuer_active(
+                    parent_id=parent_id,
+                    certificate=certificate,
+                    serial=serial,
+                    not_before=validity.not_before,
+                    not_after=validity.not_after,
+                ),
+                at=at,
+                issuer_id=issuer_id,
+            )
 
-    def set_issuer_state(self, issuer_id: int, state: IssuerState) -> None:
+    def set_issuer_state(
+        self, issuer_id: int, state: IssuerState, *, at: datetime | None = None
+    ) -> None:
         """pending → abandoned, active → retired; nothing comes back.
 
         Raises: StateConflict for any other step; NotFound.
         """
-        with self._database.write() as connection:
-            record = _locked(connection, issuer_id)
+        with self._act() as act:
+            record = _locked(act.connection, issuer_id)
             if state not in _STEPS[record.state]:
                 raise _conflict(record, f"become {state.value!r}")
-            connection.execute(update(issuers).where(issuers.c.id == issuer_id).values(state=state))
+            change = update(issuers).where(issuers.c.id == issuer_id).values(state=state)
+            act.connection.execute(change)
+            act.note(_LEDGER_STEPS[state], at=at, issuer_id=issuer_id)
 
 
 def check_may_sign(connection: Connection, issuer_id: int) -> None:

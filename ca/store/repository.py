@@ -24,6 +24,7 @@ class SqlStore(IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows,
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting = []
 
     def close(self) -> None:
         """Give the database back. Nothing is lost without it: each act is committed."""

@@ -8,10 +8,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
+from ca.encoding import ledger as details
 from ca.errors import NotFound, RevocationRefused
-from ca.interfaces import Reason, Revocation, RevokedEntry, Serial, State, serial_text
-from ca.store.engine import Database
+from ca.interfaces import (
+    LedgerEvent,
+    Reason,
+    Revocation,
+    RevokedEntry,
+    Serial,
+    State,
+    serial_text,
+)
 from ca.store.issuers import lock_issuer
+from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line
 from ca.store.tables import certificates, revocations
 from ca.store.types import is_storable
@@ -22,10 +31,8 @@ _PAGE = 2000
 _REVOCABLE = (State.ISSUED, State.UNCERTAIN)
 
 
-class RevocationRows:
+class RevocationRows(LedgerRows):
     """The revocation part of the store."""
-
-    _database: Database
 
     def revoke(
         self, issuer_id: int, serial: Serial, revocation: Revocation, *, entry: bytes
@@ -39,18 +46,19 @@ class RevocationRows:
 
     def revoke_many(self, lines: Sequence[tuple[int, Serial, Revocation, bytes]]) -> None:
         """(issuer_id, serial, revocation, entry) as `revoke`; all or none, one commit."""
-        with self._database.write() as connection:
+        with self._act() as act:
             for issuer_id in sorted({line[0] for line in lines}):  # one order: no deadlock
-                lock_issuer(connection, issuer_id)
+                lock_issuer(act.connection, issuer_id)
             for issuer_id, serial, revocation, entry in lines:
-                _revoke(connection, issuer_id, serial, revocation, entry)
+                _revoke(act, issuer_id, serial, revocation, entry)
 
     def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:
         """Take a certificateHold back; the line stays as history.
 
         Raises: RevocationRefused when it is not on hold; NotFound.
         """
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             lock_issuer(connection, issuer_id)
             _certificate(connection, issuer_id, serial)
             line = _open_line(connection, issuer_id, serial)
@@ -61,6 +69,7 @@ class RevocationRows:
                 )
             _check_on_hold(serial, line)
             _end(connection, line.id, at=at)
+            act.note(LedgerEvent.RELEASED, at=at, issuer_id=issuer_id, serial=serial)
 
     def revoked(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[RevokedEntry]:
         """Open lines by serial, from one snapshot, in flat memory.
@@ -116,9 +125,8 @@ class RevocationRows:
             return connection.execute(query).first() is not None
 
 
-def _revoke(
-    connection: Connection, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes
-) -> None:
+def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes) -> None:
+    connection = act.connection
     state, not_after = _certificate(connection, issuer_id, serial)
     if state not in _REVOCABLE or not_after is None:
         raise RevocationRefused(
@@ -134,11 +142,11 @@ def _revoke(
                 remedy="release it, or revoke it with another reason",
             )
         _end(connection, line.id, at=revocation.revoked_at)
-    add_line(connection, issuer_id, serial, revocation, not_after=not_after, entry=entry)
+    add_line(act, issuer_id, serial, revocation, not_after=not_after, entry=entry)
 
 
 def add_line(
-    connection: Connection,
+    act: Act,
     issuer_id: int,
     serial: Serial,
     revocation: Revocation,
@@ -147,7 +155,7 @@ def add_line(
     entry: bytes,
 ) -> None:
     """An open line; the database itself refuses a second one."""
-    connection.execute(
+    act.connection.execute(
         insert(revocations).values(
             issuer_id=issuer_id,
             serial=serial,
@@ -157,6 +165,18 @@ def add_line(
             invalidity=revocation.invalidity,
             entry=entry,
         )
+    )
+    act.note(
+        LedgerEvent.REVOKED,
+        details.revoked(
+            reason=revocation.reason.value,
+            revoked_at=revocation.revoked_at,
+            invalidity=revocation.invalidity,
+            entry=entry,
+        ),
+        at=revocation.revoked_at,
+        issuer_id=issuer_id,
+        serial=serial,
     )
 
 

@@ -13,22 +13,25 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ca.encoding import ledger as details
 from ca.errors import NotFound, SerialReserved, StateConflict, TbsMismatch
 from ca.interfaces import (
     CertificateRecord,
     Intent,
+    LedgerEvent,
     Reason,
     Revocation,
     Serial,
     State,
     serial_text,
 )
-from ca.store.engine import Database
 from ca.store.faults import is_duplicate
 from ca.store.issuers import check_may_sign
+from ca.store.ledger import Act, LedgerRows
 from ca.store.records import certificate_record, certificate_rows
 from ca.store.revocations import add_line
 from ca.store.tables import NOT_ISSUED, certificates, profiles
+from ca.store.types import shown
 
 #: Bound parameters per statement, well under SQLite's 32,766.
 _CHUNK = 500
@@ -51,10 +54,8 @@ class _Row:
     not_after: datetime | None
 
 
-class SerialRows:
+class SerialRows(LedgerRows):
     """The part of the store that moves a serial through its states."""
-
-    _database: Database
 
     def reserve(self, issuer_id: int, serial: Serial, *, subject: str, at: datetime) -> None:
         """The number is taken, without a TBS.
@@ -73,9 +74,11 @@ class SerialRows:
             "request_sha256": b"",
             "note": "",
         }
-        with self._database.write() as connection:
-            check_may_sign(connection, issuer_id)
-            _insert(connection, [row])
+        with self._act() as act:
+            check_may_sign(act.connection, issuer_id)
+            _insert(act.connection, [row])
+            said = details.reserved(subject=shown(subject))
+            act.note(LedgerEvent.RESERVED, said, at=at, issuer_id=issuer_id, serial=serial)
 
     def record_intents(self, intents: Sequence[Intent], *, at: datetime) -> None:
         """All or none, one commit. A row that is `reserved` becomes `intended`.
@@ -87,7 +90,8 @@ class SerialRows:
         for (_, serial), times in twice.items():
             if times > 1:
                 raise _taken(serial)
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             for issuer_id in sorted({intent.issuer_id for intent in intents}):
                 check_may_sign(connection, issuer_id)
             _keep_profiles(connection, intents)
@@ -106,6 +110,8 @@ class SerialRows:
                 _insert(connection, fresh)
             if reserved:
                 _change(connection, reserved)
+            for intent in intents:
+                _note_intent(act, intent, at=at)
 
     def record_certificates(
         self, issued: Sequence[tuple[int, Serial, bytes]], *, at: datetime
@@ -115,8 +121,8 @@ class SerialRows:
         Raises: TbsMismatch when `der` does not begin with exactly the recorded TBS;
                 StateConflict when a serial is not `intended`; NotFound.
         """
-        with self._database.write() as connection:
-            known = _rows(connection, ((issuer_id, serial) for issuer_id, serial, _ in issued))
+        with self._act() as act:
+            known = _rows(act.connection, ((issuer_id, serial) for issuer_id, serial, _ in issued))
             changes = []
             for issuer_id, serial, der in issued:
                 row = _step(known, issuer_id, serial, State.ISSUED)
@@ -135,8 +141,10 @@ class SerialRows:
                         "changed_at": at,
                     }
                 )
+                said = details.issued(der)
+                act.note(LedgerEvent.ISSUED, said, at=at, issuer_id=issuer_id, serial=serial)
             if changes:
-                _change(connection, changes)
+                _change(act.connection, changes)
 
     def settle(
         self,
@@ -155,15 +163,23 @@ class SerialRows:
         """
         if (state is State.UNCERTAIN) != bool(entry):
             raise ValueError("a CRL line belongs to an uncertain serial, and to no other")
-        with self._database.write() as connection:
+        with self._act() as act:
+            connection = act.connection
             row = _step(_rows(connection, [(issuer_id, serial)]), issuer_id, serial, state)
             _change(
                 connection, [{"row_id": row.id, "state": state, "note": note, "changed_at": at}]
             )
+            act.note(
+                LedgerEvent(state.value),
+                details.settled(shown(note)),
+                at=at,
+                issuer_id=issuer_id,
+                serial=serial,
+            )
             if state is State.UNCERTAIN and row.not_after is not None:
                 unexplained = Revocation(reason=Reason.UNSPECIFIED, revoked_at=at)
                 add_line(
-                    connection,
+                    act,
                     issuer_id,
                     serial,
                     unexplained,
@@ -228,6 +244,23 @@ def _intent_columns(intent: Intent) -> dict[str, Any]:
         "replaces": intent.replaces,
         "tbs": intent.tbs,
     }
+
+
+def _note_intent(act: Act, intent: Intent, *, at: datetime) -> None:
+    """As the row will say it when it is read back."""
+    said = details.intended(
+        tbs=intent.tbs,
+        profile=shown(intent.profile),
+        profile_sha256=_sha256(intent.profile_text.encode()),
+        subject=shown(intent.subject),
+        names=intent.names,
+        spki_sha256=_sha256(intent.spki),
+        not_before=intent.validity.not_before,
+        not_after=intent.validity.not_after,
+        request_sha256=intent.request_sha256,
+        replaces=intent.replaces,
+    )
+    act.note(LedgerEvent.INTENDED, said, at=at, issuer_id=intent.issuer_id, serial=intent.serial)
 
 
 def _sha256(octets: bytes) -> bytes:

@@ -272,3 +272,36 @@ crls = Table(
 )
 _partial("uq_crls_kept", crls.c.issuer_id, where=_KEPT, unique=True)
 Index("ix_crls_reserved_at", crls.c.reserved_at)
+
+
+class LedgerColumns(TypedColumns):
+    """The ledger (`ca.encoding.ledger`). seq has no gaps.
+
+    Plain numbers and text, without the checks other tables have: an entry of a newer homeca, or
+    one that was tampered with, must be readable to be judged.
+    """
+
+    seq: Named[int] = Column(Counter, primary_key=True, autoincrement=False)
+    at: Named[int] = Column(Counter)
+    event: Named[str] = Column(Text)
+    issuer_id: Named[int | None] = Column(Counter)
+    serial: Named[Serial | None] = Column(SerialOctets)
+    details: Named[str] = Column(Text)
+    link: Named[bytes] = Column(LargeBinary)
+
+
+#: Written out in the query as well, so that SQLite answers it from the index.
+LEDGER_NOTES = text("event IN ('anchor-placed', 'anchored', 'accepted', 'settings')")
+_OF_SERIALS = text("serial IS NOT NULL")
+
+ledger = Table(
+    "ledger",
+    metadata,
+    LedgerColumns,
+    _octets("serial", "20"),
+    _octets("link", "32"),
+    CheckConstraint("seq > 0", name="seq"),
+    sqlite_strict=True,
+)
+_partial("ix_ledger_serial", ledger.c.serial, ledger.c.issuer_id, where=_OF_SERIALS)
+_partial("ix_ledger_notes", ledger.c.seq, where=LEDGER_NOTES)

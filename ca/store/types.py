@@ -113,9 +113,12 @@ class Shown(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return None if value is None else shown(value)
+
+
+def shown(text: str) -> str:
+    """A text as `Shown` keeps it."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 class Lines(TypeDecorator[tuple[str, ...]]):

@@ -31,7 +31,7 @@ def shell(place: Path, store: SqlStore, issuer: int) -> Iterator[sqlite3.Connect
         yield connection
 
 
-TABLES = ("custody", "issuers", "profiles", "certificates", "revocations", "crls")
+TABLES = ("custody", "issuers", "profiles", "certificates", "revocations", "crls", "ledger")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -60,6 +60,8 @@ def test_nothing_is_deleted(shell: sqlite3.Connection, table: str) -> None:
         "UPDATE crls SET sha256 = zeroblob(32)",
         "UPDATE profiles SET text = 'x'",
         "UPDATE custody SET kind = 'hardware-tpm'",
+        "UPDATE ledger SET details = '{}'",
+        "UPDATE ledger SET at = at",
     ],
 )
 def test_nothing_is_taken_back(shell: sqlite3.Connection, statement: str) -> None:

@@ -12,10 +12,10 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from ca.encoding import tlv
 from ca.encoding.der import check_der
+from ca.encoding.shapes import is_whole_element, shape_of
 from ca.errors import CertificateMalformed, EncodingError, RequestMalformed
 
 #: A request has some hundred octets; with 100 names and an RSA-4096 key about 6 KiB.
@@ -80,7 +80,7 @@ def read_request(octets: bytes) -> bytes:
         )
     if not octets.strip(b"\0 \t\r\n"):
         raise RequestMalformed("the file is empty", remedy="give the file that holds the request")
-    if _is_whole_element(octets):
+    if is_whole_element(octets):
         return _request_der(octets)
     text = _text(octets)
     if text is None:
@@ -99,14 +99,14 @@ def read_request(octets: bytes) -> bytes:
     if requests:
         return _request_der(requests[0].der)
     for block in blocks:
-        _refuse_shape(_shape(block.der) or _LABELS.get(block.label, "unknown"))
+        _refuse_shape(shape_of(block.der) or _LABELS.get(block.label, "unknown"))
     if blocks:
         raise _nothing_in_it()
     return _request_der(_bare_base64(text, RequestMalformed))
 
 
 def _request_der(der: bytes) -> bytes:
-    shape = _shape(der)
+    shape = shape_of(der)
     if shape is not None and shape != "request":
         _refuse_shape(shape)
     try:
@@ -133,10 +133,7 @@ _NEW_KEY = "delete the file, make a new key where it will be used, and send only
 
 def _refuse_private_key(text: str, labels: Sequence[str]) -> None:
     if "TSS2 PRIVATE KEY" in labels:
-        raise RequestMalformed(
-            "a TPM key blob lies in the same file",
-            remedy="keep the blob with its TPM, and give the request alone",
-        )
+        _refuse_shape("tpm-key")
     if any("PRIVATE KEY" in label for label in labels) or "PRIVATE KEY-----" in text:
         raise RequestMalformed(_BURNT, remedy=_NEW_KEY)
     if re.search(r"^\s*SPKAC\s*=", text, re.MULTILINE):
@@ -145,6 +142,10 @@ def _refuse_private_key(text: str, labels: Sequence[str]) -> None:
 
 _SHAPES: dict[str, tuple[str, str]] = {
     "private-key": (_BURNT, _NEW_KEY),
+    "tpm-key": (
+        "a TPM key blob lies in the same file",
+        "keep the blob with its TPM, and give the request alone",
+    ),
     "pkcs12": (
         "this is a PKCS#12 file, which holds a private key: the key has travelled, so it is burnt",
         _NEW_KEY,
@@ -226,12 +227,12 @@ def _read_all(
             f"the file has {len(octets)} octets, more than the {max_size} that are read",
             remedy="give the right file",
         )
-    ders = [octets] if _is_whole_element(octets) else _ders_in_text(octets, labels)
+    ders = [octets] if is_whole_element(octets) else _ders_in_text(octets, labels)
     found: list[bytes] = []
     for der in ders:
-        match _shape(der):
+        match shape_of(der):
             case "pkcs7":
-                found.extend(one for one in _in_pkcs7(der, tag) if _shape(one) == shape)
+                found.extend(one for one in _in_pkcs7(der, tag) if shape_of(one) == shape)
             case kind if kind == shape:
                 found.append(der)
             case _:
@@ -336,74 +337,3 @@ def _from_base64(text: str, error: Callable[..., EncodingError]) -> bytes:
             "the base64 in the file is damaged",
             remedy="copy the file again, whole and unchanged",
         ) from cause
-
-
-# ---------------------------------------------------------------- shapes
-
-
-def _is_whole_element(octets: bytes) -> bool:
-    """Is it one SEQUENCE from the first octet to the last? Then it is DER, whatever is inside."""
-    if not octets.startswith(b"\x30"):
-        return False
-    try:
-        return tlv.read(octets)[2] == len(octets)
-    except EncodingError:
-        return False
-
-
-def _shape(der: bytes) -> str | None:
-    """What a DER structure is, by the tags of its first two levels; None when it is not known."""
-    try:
-        top = list(islice(tlv.elements(tlv.read(der)[1]), 9)) if der[:1] == b"\x30" else []
-        tags = [tag for tag, _ in top]
-        if tags[:1] == [tlv.OID]:
-            return "pkcs7"
-        if tags == [tlv.SEQUENCE, tlv.SEQUENCE, tlv.BIT_STRING]:
-            return _signed_shape(top[0][1])
-        return _unsigned_shape(tags, top)
-    except (EncodingError, IndexError):
-        return None
-
-
-def _signed_shape(info: bytes) -> str | None:
-    """Of what X.509's SIGNED{} macro wraps: certificate, CRL, request, SPKAC."""
-    parts = list(islice(tlv.elements(info), 8))
-    tags = [tag for tag, _ in parts]
-    if tags == [tlv.SEQUENCE, tlv.IA5_STRING]:
-        return "spkac"
-    if tags[:1] == [0xA0]:
-        return "certificate"
-    if tags[:1] == [tlv.INTEGER]:
-        body = tags[1:]
-        if body[:3] == [tlv.SEQUENCE] * 3:
-            return "certificate"  # v1: serial, algorithm, issuer, validity
-        if body[:3] in (
-            [tlv.SEQUENCE, tlv.SEQUENCE, tlv.UTC_TIME],
-            [tlv.SEQUENCE, tlv.SEQUENCE, tlv.GENERALIZED_TIME],
-        ):
-            return "crl"
-        return "request"
-    return "crl" if tlv.UTC_TIME in tags[:3] or tlv.GENERALIZED_TIME in tags[:3] else None
-
-
-def _unsigned_shape(tags: list[int], top: list[tuple[int, bytes]]) -> str | None:
-    match tags:
-        case [tlv.INTEGER, tlv.SEQUENCE, tlv.OCTET_STRING, *_]:
-            return "private-key"  # PKCS#8
-        case [tlv.INTEGER, tlv.OCTET_STRING, *_]:
-            return "private-key"  # SEC 1
-        case [tlv.INTEGER, tlv.INTEGER, tlv.INTEGER, *_]:
-            return "private-key"  # PKCS#1, or DSA's own form
-        case [tlv.SEQUENCE, tlv.OCTET_STRING]:
-            return "private-key"  # PKCS#8, encrypted
-        case [tlv.INTEGER, tlv.SEQUENCE, *_] if top[0][1] == b"\x03":
-            return "pkcs12"
-        case [tlv.SEQUENCE, tlv.BIT_STRING]:
-            return "public-key"
-        case [tlv.INTEGER, tlv.INTEGER]:
-            return "public-key"  # PKCS#1
-        case [tlv.SEQUENCE, *_]:
-            first = list(islice(tlv.elements(top[0][1]), 1))
-            if first and first[0][0] == tlv.SEQUENCE and first[0][1][:1] == b"\x02":
-                return "crmf"
-    return None

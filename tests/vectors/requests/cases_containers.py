@@ -248,6 +248,9 @@ def _private_keys(area: Area) -> None:
     area.refuse_file("burnt-pkcs12", pkcs12, "a PKCS#12 file", says="PKCS#12", suffix="p12")
     blob = seq(oid("2.23.133.10.1.3"), octet_string(b"public"), octet_string(b"private"))
     area.refuse_file(
+        "tpm-blob-der", blob, "a TPM key blob in DER", says="TPM key blob", suffix="der"
+    )
+    area.refuse_file(
         "tpm-blob",
         pem("TSS2 PRIVATE KEY", blob) + text,
         "a TPM key blob beside the request",

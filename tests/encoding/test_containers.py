@@ -112,10 +112,10 @@ def test_crls_are_read_from_pem_and_der_and_certificates_are_none() -> None:
 
 def test_a_file_of_16_mib_costs_nothing() -> None:
     octets = b"-----BEGIN CERTIFICATE REQUEST-----\n" + b"A" * (16 << 20)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(RequestMalformed, match="at most 65536"):
         read_request(octets)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 TEXTS = st.lists(

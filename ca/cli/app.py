@@ -12,6 +12,7 @@ import typer
 from ca.cli import (
     ceremony,
     issuing,
+    kit,
     profile,
     reports,
     request,
@@ -80,7 +81,7 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, revocation, reports, verification):
+for group in (ceremony, issuing, kit, revocation, reports, verification):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")

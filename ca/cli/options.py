@@ -16,6 +16,8 @@ from ca.interfaces import Secret
 
 #: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
 PIN_LIMIT = 32
+#: Of a file's password; no phone takes a longer one.
+PASSWORD_LIMIT = 128
 
 HomeOption = Annotated[
     Path | None,
@@ -103,33 +105,39 @@ def read_owner_auth(path: Path | None) -> Secret | None:
     return _from_file(path) if path is not None else None
 
 
-def _from_file(path: Path) -> Secret:
+def read_password(path: Path) -> Secret:
+    """A password of some file, in a file of mode 0600: at most PASSWORD_LIMIT octets.
+
+    Raises: ConfigurationError, UsageError.
+    """
+    return _from_file(path, what="password", limit=PASSWORD_LIMIT)
+
+
+def _from_file(path: Path, *, what: str = "PIN", limit: int = PIN_LIMIT) -> Secret:
     try:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            octets = stream.read(PIN_LIMIT + 3)
+            octets = stream.read(limit + 3)
     except OSError as error:
         raise ConfigurationError(
-            f"the PIN file {str(path)!r} cannot be read: {error.strerror}",
+            f"the {what} file {str(path)!r} cannot be read: {error.strerror}",
             remedy="check the path and its mode",
         ) from error
     if stat.S_ISREG(mode) and mode & 0o077:
         raise ConfigurationError(
-            f"the PIN file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
+            f"the {what} file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
             remedy=f"run `chmod 600 {path}`",
         )
-    return Secret(_stripped(octets))
+    return Secret(_stripped(octets, what=what, limit=limit))
 
 
-def _stripped(octets: bytes) -> bytes:
-    pin = octets.removesuffix(b"\n").removesuffix(b"\r")
-    if not pin:
-        raise UsageError("the PIN is empty", remedy="write at least one character")
-    if len(pin) > PIN_LIMIT:
-        raise UsageError(
-            f"the PIN is longer than {PIN_LIMIT} octets", remedy="choose a shorter one"
-        )
-    return pin
+def _stripped(octets: bytes, *, what: str = "PIN", limit: int = PIN_LIMIT) -> bytes:
+    secret = octets.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise UsageError(f"the {what} is empty", remedy="write at least one character")
+    if len(secret) > limit:
+        raise UsageError(f"the {what} is longer than {limit} octets", remedy="choose a shorter one")
+    return secret
 
 
 def _asked(prompt: str) -> Secret:

@@ -1,0 +1,380 @@
+"""`homeca kit`: what the record knows of a device, and how it becomes a folder to carry.
+
+A kit never holds a key of the CA, and a device's own only when its owner gives it for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ca.encoding.containers import MAX_CRLS_FILE, read_crls
+from ca.encoding.facts import TbsFacts
+from ca.encoding.inspect import read_certificate, read_crl
+from ca.encoding.pkcs12 import Pkcs12Form, pkcs12
+from ca.errors import KitRefused, NotFound
+from ca.files import read_bounded
+from ca.interfaces import (
+    CertificateQuery,
+    CertificateRecord,
+    Entropy,
+    IssuerState,
+    Role,
+    Secret,
+    State,
+    serial_text,
+)
+from ca.kits.building import build
+from ca.kits.facts import Kit, KitFacts, Server
+from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
+from ca.lint.gate import lint_certificate, rules
+from ca.lint.rule import LintContext, Severity
+from ca.names import COMMON_NAME, DNSName, IPName, parse_general_name, visible
+from ca.services.facility import Authority, Facility, authorities, root_of
+from ca.services.profile_signing import sign_profile
+from ca.services.publication import compare
+
+#: No "l", "o", "0", "1": a person types this on a phone. 20 of 32 signs are 100 bits.
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP = 4, 5
+#: Shorter passwords of one's own are found by trying, above all in the legacy form.
+LEAST_PASSWORD = 12
+
+#: What `homeca crl` writes for OpenVPN, beside a file for each issuer.
+JOINED = "openvpn.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pkcs12Wish:
+    """A device's key that goes into the kit. form: None for the one the kit's devices read."""
+
+    key: bytes
+    key_password: Secret | None
+    password: Secret
+    form: Pkcs12Form | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitOrder:
+    """What the person asked for.
+
+    record:  the certificate; None when there is none yet, or none is needed.
+    name:    the device, in words. servers: hosts as typed.
+    unsigned: leave Apple profiles without the CA's signature.
+    """
+
+    kind: str
+    record: CertificateRecord | None
+    name: str
+    servers: tuple[str, ...] = ()
+    port: int = 1194
+    proto: str = "udp"
+    ssid: str = ""
+    machine: bool = True
+    key: str = "ec-p256"
+    url: str | None = None
+    pkcs12: Pkcs12Wish | None = None
+    unsigned: bool = False
+
+
+def make_kit(order: KitOrder, facility: Facility) -> Kit:
+    """Everything that goes into the folder; nothing is written here.
+
+    Raises: KitRefused, NotFound, PrivateKeyUnusable; what signing a profile raises.
+    """
+    now = facility.check_clock()
+    about = KINDS[order.kind]
+    found = authorities(facility.store)
+    authority = _authority(order, found, now=now)
+    root = authority.chain[-1] if authority is not None else root_of(found).chain[-1]
+    alive = _alive(found, authority, root, facility, now=now)
+    warnings: list[str] = []
+    record = order.record
+    if record is not None and record.der is not None:
+        warnings += _lint(record.der, about, found, now=now, what=visible(order.name))
+    servers = tuple(
+        _server(host, about, found, facility, warnings, now=now) for host in order.servers
+    )
+    facts = KitFacts(
+        kind=order.kind,
+        name=order.name,
+        root=root,
+        intermediates=tuple(one.chain[0] for one in alive if one.issuer.role is not Role.ROOT),
+        certificate=record.der if record is not None else None,
+        servers=servers,
+        port=order.port,
+        proto=order.proto,
+        ssid=order.ssid,
+        machine=order.machine,
+        key=order.key,
+        url=order.url or _url(alive),
+    )
+    if order.kind == "openvpn-server":
+        facts = replace(facts, crls=_crls(alive, facility, warnings, now=now))
+    if order.pkcs12 is not None:
+        facts = replace(facts, pkcs12=_pkcs12(order.pkcs12, facts, about))
+    if about.tpm and record is None:
+        warnings.append("no certificate has been issued yet: the kit helps to ask for one")
+    sign = (lambda octets: octets) if order.unsigned else _signing(facility)
+    return build(replace(facts, warnings=tuple(warnings)), sign)
+
+
+def _signing(facility: Facility) -> Callable[[bytes], bytes]:
+    return lambda document: sign_profile(document, facility)
+
+
+def new_password(entropy: Entropy) -> Secret:
+    """Twenty signs in groups of five, "k3v7m-…": 100 random bits."""
+    signs = [_ALPHABET[octet % 32] for octet in entropy(_GROUPS * _GROUP)]
+    groups = ("".join(signs[at : at + _GROUP]) for at in range(0, len(signs), _GROUP))
+    return Secret("-".join(groups).encode())
+
+
+def require_password(password: Secret) -> Secret:
+    """Raises: KitRefused for one that is soon guessed, or that no phone's keyboard has."""
+    octets = password.reveal()
+    if len(octets) < LEAST_PASSWORD or not re.fullmatch(rb"[ -~]+", octets):
+        raise KitRefused(
+            f"the password of a PKCS#12 needs at least {LEAST_PASSWORD} printable ASCII characters",
+            remedy="leave --pkcs12-password-file out, and homeca makes one",
+        )
+    return password
+
+
+# ---------------------------------------------------------------- which certificate
+
+
+def find_named(
+    name: str, kind: str, facility: Facility, *, now: datetime
+) -> CertificateRecord | None:
+    """The newest good certificate of the device called so, fit for the kit; None if there is none.
+
+    name:   a value of subjectAltName, the commonName, or the first label of one of them.
+    Raises: NotFound when the label stands for several devices.
+    """
+    purpose = KINDS[kind].purpose
+    exact: CertificateRecord | None = None
+    short: dict[str, CertificateRecord] = {}
+    wanted = name.casefold()
+    for record, tbs in _live(name, purpose, facility, now=now):
+        names = _called(tbs)
+        if wanted in names:
+            exact = record
+        elif any(one.partition(".")[0] == wanted for one in names):
+            short[str(tbs.subject) or names[0]] = record
+    if exact is None and len(short) > 1:
+        listed = ", ".join(f"{visible(who)} ({serial_text(r.serial)})" for who, r in short.items())
+        raise NotFound(
+            f"{visible(name)!r} stands for more than one device: {listed}",
+            remedy="write the whole name, or the serial number",
+        )
+    return exact or next(iter(short.values()), None)
+
+
+def display_name(record: CertificateRecord) -> str:
+    """How a certificate's device is called: its common name, else its first name."""
+    tbs = read_certificate(record.der or b"").tbs
+    common = tbs.subject.values(COMMON_NAME)
+    if common and common[0].strip():
+        return visible(common[0])
+    if tbs.san:
+        return visible(str(tbs.san[0]).partition(":")[2])
+    return serial_text(record.serial)
+
+
+def _called(tbs: TbsFacts) -> list[str]:
+    names = [str(name).partition(":")[2].casefold() for name in tbs.names]
+    return [*names, *(value.casefold() for value in tbs.subject.values(COMMON_NAME))]
+
+
+def _live(
+    text: str, purpose: str, facility: Facility, *, now: datetime
+) -> Iterator[tuple[CertificateRecord, TbsFacts]]:
+    """Issued, unrevoked, unexpired certificates of a purpose that mention `text`, oldest first."""
+    query = CertificateQuery(states=(State.ISSUED,), revoked=False, expires_after=now, text=text)
+    for record in facility.store.certificates(query):
+        if record.der is None:
+            continue
+        tbs = read_certificate(record.der).tbs
+        if not tbs.is_ca and purpose in (tbs.eku or ()):
+            yield record, tbs
+
+
+def _authority(order: KitOrder, found: tuple[Authority, ...], *, now: datetime) -> Authority | None:
+    """Who issued the certificate. Raises: KitRefused, NotFound."""
+    record = order.record
+    if record is None:
+        if KINDS[order.kind].need is Need.CERTIFICATE:
+            raise NotFound(
+                f"no valid certificate for {visible(order.name)!r} fits a kit for {order.kind}",
+                remedy=f"sign its request with --profile {KINDS[order.kind].profile} first",
+            )
+        return None
+    serial = serial_text(record.serial)
+    if record.is_revoked or record.state is not State.ISSUED or record.der is None:
+        raise KitRefused(
+            f"serial {serial} is revoked or was never finished",
+            remedy="make the kit of another certificate: `homeca list`",
+        )
+    if record.not_after <= now:
+        raise KitRefused(
+            f"serial {serial} ended on {record.not_after:%Y-%m-%d}",
+            remedy=f"run `homeca renew {serial}` first",
+        )
+    return next(one for one in found if one.issuer.id == record.issuer_id)
+
+
+def _alive(
+    found: tuple[Authority, ...],
+    own: Authority | None,
+    root: bytes,
+    facility: Facility,
+    *,
+    now: datetime,
+) -> list[Authority]:
+    """The issuers of this root that a device may meet: the device's own first, the newest next."""
+
+    def revoked(one: Authority) -> bool:
+        serial = one.issuer.serial
+        records = facility.store.by_serial(serial) if serial is not None else ()
+        return any(record.der == one.chain[0] and record.is_revoked for record in records)
+
+    alive = [
+        one
+        for one in reversed(found)
+        if one.chain[-1] == root and one.not_after > now and (one == own or not revoked(one))
+    ]
+    active = [one for one in alive if one.issuer.state is IssuerState.ACTIVE]
+    rest = [one for one in alive if one not in active]
+    return sorted([*active, *rest], key=lambda one: own is None or one.issuer.id != own.issuer.id)
+
+
+# ---------------------------------------------------------------- the server
+
+
+def _server(
+    host: str,
+    about: Kind,
+    found: tuple[Authority, ...],
+    facility: Facility,
+    warnings: list[str],
+    *,
+    now: datetime,
+) -> Server:
+    """A host to dial, and the name in its certificate. Raises: IllegalName, KitRefused."""
+    name = parse_general_name(host)
+    if not isinstance(name, DNSName | IPName) or "*" in str(name):
+        raise KitRefused(
+            f"{visible(host)!r} is not a host that a device could reach",
+            remedy="give a host name or an address with --server",
+        )
+    value = str(name).partition(":")[2]
+    newest: tuple[CertificateRecord, TbsFacts] | None = None
+    for record, tbs in _live(value, SERVER, facility, now=now):
+        if name in tbs.names:
+            newest = (record, tbs)
+    if newest is None:
+        warnings.append(
+            f"this CA has issued no valid server certificate for {value}, so devices will refuse "
+            "that server until it has"
+        )
+        return Server(value, value, isinstance(name, IPName))
+    record, tbs = newest
+    warnings += _lint(record.der or b"", about, found, now=now, what=f"the server {value}")
+    common = tbs.subject.values(COMMON_NAME)
+    return Server(value, common[0] if common else value, isinstance(name, IPName))
+
+
+def _lint(
+    der: bytes, about: Kind, found: tuple[Authority, ...], *, now: datetime, what: str
+) -> list[str]:
+    """What the rules of the kit's own consumers say of a certificate."""
+    tbs = read_certificate(der).tbs
+    issuer = next((a for a in found if a.certificate.tbs.subject.der == tbs.issuer.der), None)
+    in_tpm = about.tpm and CLIENT in (tbs.eku or ())
+    context = LintContext(
+        now=now,
+        issuer=issuer.certificate if issuer is not None else None,
+        constraints=issuer.constraints[1:] if issuer is not None else (),
+        consumers=about.consumers,
+        key_in_tpm=in_tpm,
+    )
+    own = {rule.id for rule in rules() if rule.consumers}
+    return [
+        f"{what}: {finding.text} [{finding.rule}]"
+        for finding in lint_certificate(der, context=context)
+        if finding.rule in own and finding.severity is not Severity.NOTICE
+    ]
+
+
+def _url(alive: list[Authority]) -> str | None:
+    """Where the root is published, if its ceremony was told."""
+    return next((one.issuer.issuer_url for one in alive if one.issuer.role is Role.ROOT), None)
+
+
+# ---------------------------------------------------------------- revocation lists, PKCS#12
+
+
+def _crls(
+    alive: list[Authority], facility: Facility, warnings: list[str], *, now: datetime
+) -> tuple[bytes, ...]:
+    """The published lists of every issuer, all rungs of a ladder (OV6, d.7 CRL 1, 4 and 6).
+
+    Raises: KitRefused when one is missing, over, or lacks a revocation: a server without it lets
+            revoked clients in, one with an expired list nobody.
+    """
+    published = _published(alive, facility)
+    for authority in alive:
+        issuer = authority.issuer
+        valid = any(_is_valid(der, issuer.subject_der, now=now) for der in published)
+        if not issuer.has_key:
+            if not valid:
+                warnings.append(
+                    f"the list of {issuer.subject} is made elsewhere: append it to crl.pem, or "
+                    "what it revokes still comes in"
+                )
+            continue
+        last = facility.store.last_crl(issuer.id)
+        problem = None
+        if last is None:
+            problem = "has cut no CRL yet"
+        elif compare(issuer, last, facility.store).missing:
+            problem = "has revoked since its last CRL"
+        elif not valid:
+            problem = "has no CRL that is valid now: with it nobody would come in"
+        if problem is not None:
+            raise KitRefused(f"{issuer.subject} {problem}", remedy="run `homeca crl`, then again")
+    return published
+
+
+def _published(alive: list[Authority], facility: Facility) -> tuple[bytes, ...]:
+    """What `homeca crl` wrote: the file for OpenVPN, else each issuer's newest list."""
+    joined = facility.home.crl / JOINED
+    if joined.exists():
+        return read_crls(read_bounded(joined, MAX_CRLS_FILE))
+    lists = (facility.store.last_crl(authority.issuer.id) for authority in alive)
+    return tuple(one.der for one in lists if one is not None)
+
+
+def _is_valid(der: bytes, issuer: bytes, *, now: datetime) -> bool:
+    tbs = read_crl(der).tbs
+    end = tbs.next_update
+    begun = tbs.issuer.der == issuer and tbs.this_update.moment <= now
+    return begun and end is not None and now < end.moment
+
+
+def _pkcs12(wish: Pkcs12Wish, facts: KitFacts, about: Kind) -> bytes:
+    """The device's key with its certificate. Android takes it without a CA beside it (SS4)."""
+    form = wish.form or (Pkcs12Form.LEGACY if about.legacy else Pkcs12Form.MODERN)
+    alone = about.name == "android-strongswan"
+    return pkcs12(
+        key=wish.key,
+        key_password=wish.key_password,
+        certificate=facts.leaf,
+        chain=() if alone else facts.intermediates[:1],
+        name=visible(facts.name),
+        password=wish.password,
+        form=form,
+    )

@@ -1,0 +1,144 @@
+"""The CA's signature on Apple configuration profiles: a key of its own, made on first use.
+
+The key is in the TPM like every other, its certificate is issued by the one path and recorded.
+It has no PIN: all it can do is vouch for a profile that a person then installs by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ca.algorithms import RSA_2048
+from ca.encoding.certificate import assemble
+from ca.encoding.cms import signed_attributes, signed_data
+from ca.encoding.dn import encode_name
+from ca.encoding.pkcs10 import build_request_info
+from ca.encoding.requests import parse_request
+from ca.encoding.spki import spki_sha256, verify
+from ca.encoding.tpm import PublicArea
+from ca.encoding.tsskey import TssKey
+from ca.errors import CustodyError, OutputExists
+from ca.files import PRIVATE_FILE, read_bounded, write_whole
+from ca.interfaces import CertificateRecord, State
+from ca.names import DistinguishedName
+from ca.policy import Wishes
+from ca.services.facility import Authority, Facility, authorities, signing_authority
+from ca.services.issuance import Issuance, NotIssued, Order
+
+PROFILE = "profile-signing"
+KEY_FILE = f"{PROFILE}.tss"
+
+#: RSA, with which every example of Apple's signs; nobody says that phones take ECDSA here.
+KIND = RSA_2048
+
+#: A signer that ends sooner is replaced: a kit may lie in a drawer for a while.
+LEAST_LEFT = timedelta(days=60)
+_MAX_KEY_FILE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    pem: bytes
+    spki: bytes
+
+
+def sign_profile(document: bytes, facility: Facility) -> bytes:
+    """DER CMS around a property list, with the signer's chain up to, not with, the root.
+
+    Raises: CustodyError, StoreError, and what issuing a certificate raises, on first use.
+    """
+    now = facility.check_clock()
+    key = _key(facility)
+    record = _usable(key, facility, now=now)
+    if record is None:
+        if facility.store.is_key_blocked(spki_sha256(key.spki)):
+            key = _make_key(facility, replace=True)  # the old one is said to be in other hands
+        _issue(key, facility, now=now)
+        record = _usable(key, facility, now=now)
+    assert record is not None  # noqa: S101 - just issued
+    assert record.der is not None  # noqa: S101 - `_usable` looks for it
+    with facility.custody().open(key.pem, spki=key.spki, pin=None) as signer:
+        attributes = signed_attributes(document, algorithm=signer.algorithm, at=now)
+        signature = signer.sign(attributes)
+        verify(key.spki, signer.algorithm, signature, attributes)
+        return signed_data(
+            document,
+            attributes=attributes,
+            algorithm=signer.algorithm,
+            signature=signature,
+            signer=record.der,
+            chain=_issuer_of(record, facility).chain[:-1],
+        )
+
+
+def _key(facility: Facility) -> _Key:
+    path = _path(facility)
+    if not path.exists():
+        try:
+            return _make_key(facility, replace=False)
+        except OutputExists:
+            pass  # another homeca made it meanwhile
+    return _read(read_bounded(path, _MAX_KEY_FILE))
+
+
+def _make_key(facility: Facility, *, replace: bool) -> _Key:
+    """The blob is on disk before a certificate names it; one without a certificate harms nobody."""
+    sealed = facility.custody().create(KIND, pin=None)
+    write_whole(_path(facility), sealed.pem, mode=PRIVATE_FILE, replace=replace)
+    return _Key(sealed.pem, sealed.spki)
+
+
+def _read(pem: bytes) -> _Key:
+    return _Key(pem, PublicArea.from_tpm2b(TssKey.from_pem(pem).public).spki)
+
+
+def _path(facility: Facility) -> Path:
+    return facility.home.keys / KEY_FILE
+
+
+def _usable(key: _Key, facility: Facility, *, now: datetime) -> CertificateRecord | None:
+    """The newest certificate of this key that will do for a while; no longer than its issuer."""
+    good = [
+        record
+        for record in facility.store.by_spki(spki_sha256(key.spki))
+        if record.state is State.ISSUED
+        and record.der is not None
+        and not record.is_revoked
+        and record.not_after >= min(now + LEAST_LEFT, _issuer_of(record, facility).not_after)
+        and record.not_after > now
+    ]
+    return max(good, key=lambda record: record.not_after, default=None)
+
+
+def _issuer_of(record: CertificateRecord, facility: Facility) -> Authority:
+    for authority in authorities(facility.store):
+        if authority.issuer.id == record.issuer_id:
+            return authority
+    raise CustodyError(
+        "the record holds a signer of profiles without its issuer",
+        remedy="run `homeca check`",
+    )
+
+
+def _issue(key: _Key, facility: Facility, *, now: datetime) -> None:
+    """Its certificate, by the one path: request, policy, lint, intent, signature, record."""
+    authority = signing_authority(authorities(facility.store))
+    organisation = authority.certificate.tbs.subject.values("2.5.4.10") or ("homeca",)
+    subject = DistinguishedName.of(
+        ("O", organisation[0]), ("CN", f"{organisation[0][:40]} configuration profiles")
+    )
+    info = build_request_info(subject_der=encode_name(subject), spki=key.spki, extensions=())
+    with facility.custody().open(key.pem, spki=key.spki, pin=None) as signer:
+        der = assemble(info, signer.algorithm, signer.sign(info))
+    order = Order(
+        source="the signer of configuration profiles",
+        request=parse_request(der),
+        profile=PROFILE,
+        wishes=Wishes(),
+    )
+    issuance = Issuance(facility)
+    for outcome in issuance.issue([issuance.prepare(order, authority, now=now)]):
+        if isinstance(outcome, NotIssued):
+            raise outcome.error

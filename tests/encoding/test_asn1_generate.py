@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.encoding.asn1_generate import MAX_OCTETS, Generator
@@ -78,6 +78,7 @@ VOCABULARY = (
 WORDS = st.sampled_from(VOCABULARY.split(" "))
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=8).map(",".join), st.lists(WORDS, max_size=3))
 def test_no_text_makes_it_stumble(text: str, section: list[str]) -> None:
     with contextlib.suppress(EncodingError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from asn1crypto import x509
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.encoding import tlv
@@ -122,6 +122,7 @@ def test_what_is_no_name_is_refused(der: str) -> None:
         decode_name(bytes.fromhex(der))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_no_octets_make_the_reader_stumble(octets: bytes) -> None:
     with contextlib.suppress(EncodingError):
@@ -135,6 +136,7 @@ VALUES = st.text(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["CN", "O", "OU", "L"]), VALUES), max_size=5))
 def test_any_legal_name_is_read_back(pairs: list[tuple[str, str]]) -> None:
     name = DistinguishedName.of(*pairs)

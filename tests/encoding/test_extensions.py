@@ -10,7 +10,7 @@ from asn1crypto import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import SubjectKeyIdentifier
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.encoding.extensions import (
@@ -135,6 +135,7 @@ def test_what_a_lenient_reader_could_take_otherwise_is_refused(
         read(bytes.fromhex(der))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_octets_make_a_reader_stumble(octets: bytes) -> None:
     for read in (says_ca, usages, purposes, read_name_constraints, key_identifier):

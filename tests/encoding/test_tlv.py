@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 from asn1crypto import core
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.encoding import tlv
@@ -21,11 +21,13 @@ ARCS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**200), 2**200))
 def test_an_integer_has_the_fewest_octets(value: int) -> None:
     assert tlv.integer(value) == core.Integer(value).dump()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_an_element_is_read_back(octets: bytes) -> None:
     element = tlv.octet_string(octets)
@@ -33,6 +35,7 @@ def test_an_element_is_read_back(octets: bytes) -> None:
     assert element == core.OctetString(octets).dump()
 
 
+@settings(deadline=None)
 @given(ARCS)
 def test_an_oid_is_read_back(dotted: str) -> None:
     content = tlv.read_only(tlv.oid(dotted), tlv.OID)
@@ -100,6 +103,7 @@ def test_one_element_means_one_of_that_kind(octets: str) -> None:
         tlv.read_only(bytes.fromhex(octets), tlv.NULL)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_octets_make_the_reader_stumble(octets: bytes) -> None:
     with contextlib.suppress(EncodingError):

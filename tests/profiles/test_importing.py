@@ -173,7 +173,7 @@ def test_a_place_for_the_crl_is_added_where_the_file_names_none() -> None:
 SECTIONS = st.sampled_from([part for part in GUIDE.split("\n\n") if part.startswith("[")])
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)  # a whole check each
 @given(st.lists(SECTIONS, max_size=8))
 def test_whatever_is_imported_is_sound(parts: list[str]) -> None:
     text = "dir = x\n" + "\n".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.profiles.openssl_cnf import MAX_EXPANDED, MAX_TEXT, escape, read_cnf
@@ -86,6 +86,7 @@ def test_a_large_file_costs_nothing() -> None:
     assert "more than" in faults("x = y\n" * MAX_TEXT)[0]
 
 
+@settings(deadline=None)
 @given(PLAIN.filter(lambda text: len(text) < 2000))
 def test_what_is_escaped_is_read_back_to_the_letter(value: str) -> None:
     cnf = read_cnf(f"[a]\nx = {escape(value)}\ny = after\n", source="x.cnf")
@@ -93,6 +94,7 @@ def test_what_is_escaped_is_read_back_to_the_letter(value: str) -> None:
     assert {e.name: e.value for e in cnf.section("a") or ()} == {"x": value, "y": "after"}
 
 
+@settings(deadline=None)
 @given(PLAIN)
 def test_what_is_escaped_is_no_template(value: str) -> None:
     assert not any(mark in escape(value) for mark in ("{{", "{%", "{#"))
@@ -108,6 +110,7 @@ VOCABULARY = (
 WORDS = st.sampled_from(VOCABULARY.split(" "))
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=60).map(" ".join))
 def test_no_configuration_makes_the_reader_stumble(text: str) -> None:
     cnf = read_cnf("x = y\n[s]\nx = DNS\n[ext]\n" + text, source="x.cnf")
@@ -116,6 +119,7 @@ def test_no_configuration_makes_the_reader_stumble(text: str) -> None:
     assert all(violation.text.startswith("x.cnf:") for violation in cnf.faults)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_makes_the_reader_stumble(text: str) -> None:
     cnf = read_cnf(text, source="x.cnf")

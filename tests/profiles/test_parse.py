@@ -6,7 +6,7 @@ import contextlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.errors import ProfileMalformed, Violation
@@ -224,6 +224,7 @@ LINES = GOOD.splitlines()
 PIECES = st.sampled_from([*LINES, *CA_TRUE, "[ ext", "x", "=", "\\", "$a", '"', "CA:TRUE"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(LINES)), st.integers(0, 3), PIECES), min_size=1, max_size=4
@@ -241,6 +242,7 @@ def test_a_mutated_profile_is_refused_or_makes_no_ca(
         assert "keyCertSign" not in made.key_usage
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_makes_the_parser_stumble(text: str) -> None:
     with pytest.raises(ProfileMalformed):

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.errors import ConfigurationError, ProfileMalformed
@@ -170,6 +170,7 @@ VOCABULARY = (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(VOCABULARY.split(" ")), max_size=40).map(" ".join))
 def test_no_template_makes_the_renderer_stumble(text: str) -> None:
     with contextlib.suppress(ProfileMalformed):

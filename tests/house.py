@@ -50,8 +50,10 @@ class House:
         return told.strip().removeprefix("serial=")
 
     def copy(self, to: Path) -> House:
-        """With every mode as it was."""
-        shutil.copytree(self.place, to, symlinks=True)
+        """With every mode as it was; without what SQLite keeps beside an open database."""
+        shutil.copytree(
+            self.place, to, symlinks=True, ignore=shutil.ignore_patterns("*.db-wal", "*.db-shm")
+        )
         return House(to)
 
     @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ca.cli import profile_files
 from ca.cli.completing import complete_issuer, complete_profile
 from ca.cli.options import HomeOption, JsonOption, chosen_home
 from ca.cli.output import bad, document, fields, good, result, say, strong, table
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ca.errors import Violation
     from ca.profiles.library import Library
     from ca.profiles.profile import Profile
-    from ca.profiles.render import ProfileTemplate, RenderContext
+    from ca.profiles.render import RenderContext
 
 app = typer.Typer(
     help="What certificates can be for: the profiles, built in and your own.",
@@ -147,6 +148,7 @@ def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = Fals
 
 
 def _profile_pairs(found: Profile) -> list[tuple[str, str | list[str]]]:
+    from ca.cli.describing import EXTENDED_KEY_USAGES
     from ca.names import attribute_type
 
     subject = [f"{attribute_type(one.oid).name}: {one.rule.value}" for one in found.policy]
@@ -169,7 +171,7 @@ def _profile_pairs(found: Profile) -> list[tuple[str, str | list[str]]]:
         ("subject", subject or ["nothing"]),
         ("CA", "yes" if found.is_ca else "no"),
         ("key usage", ", ".join(sorted(found.key_usage)) or "any"),
-        ("purposes", ", ".join(found.eku) or "any"),
+        ("purposes", ", ".join(EXTENDED_KEY_USAGES.get(oid, oid) for oid in found.eku) or "any"),
         ("from", visible(found.source)),
     ]
 
@@ -338,38 +340,13 @@ def check(
 
 
 def _violations(given: str, home: Path | None) -> tuple[Violation, ...]:
-    from ca.profiles.library import read_text, template_of
+    from ca.profiles.checking import check_template, check_text
+    from ca.profiles.library import read_text
 
     path = Path(given)
-    if path.is_file():
-        name = path.name.removesuffix(".j2").removesuffix(".cnf")
-        template = template_of(read_text(path), name=name, source=str(path))
-    else:
-        template = _library(home).template(given)
-    return _faults(template)
+    if not path.is_file():
+        return check_template(_library(home).template(given))
+    return check_text(read_text(path), profile_files.profile_name(path), visible(str(path)))
 
 
-def _faults(template: ProfileTemplate) -> tuple[Violation, ...]:
-    """Every fault in any situation, each once."""
-    from itertools import product
-
-    from ca.errors import ProfileMalformed
-    from ca.profiles.parse import parse_profile
-    from ca.profiles.render import RenderContext, render
-
-    found: dict[Violation, None] = {}
-    urls = "http://ca.home.arpa/x"
-    for key, kinds, subject, url in product(Key, ("", "dns"), (True, False), (None, urls)):
-        context = RenderContext(
-            key=key.value,
-            names=frozenset({kinds} - {""}),
-            subject=subject,
-            crl_url=url,
-            issuer_url=url,
-            ocsp_url=url,
-        )
-        try:
-            parse_profile(render(template, context), name=template.name, source=template.source)
-        except ProfileMalformed as error:
-            found |= dict.fromkeys(error.violations)
-    return tuple(found)
+profile_files.register(app)

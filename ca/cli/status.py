@@ -122,8 +122,8 @@ def _crl_text(found: IssuerStanding, *, at: datetime) -> str:
     if found.crl is None:
         return "no CRL yet"
     crl = found.crl.crl
-    text = f"CRL {crl.number}, {crl.entries} revoked, next update {when(crl.next_update)}"
-    if crl.next_update < at:
+    text = f"CRL {crl.number}, {crl.entries} revoked, next update {when(found.crl.until)}"
+    if found.crl.until < at:
         return bad(f"{text}: EXPIRED")
     return text
 
@@ -197,7 +197,7 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
                 "number": crl.crl.number,
                 "this_update": crl.crl.this_update,
                 "due": crl.due,
-                "next_update": crl.crl.next_update,
+                "next_update": crl.until,
                 "entries": crl.crl.entries,
                 "missing": crl.missing,
                 "superfluous": crl.superfluous,

@@ -167,6 +167,14 @@ def inspect_crls(
             )
     if tbs.issuer.der != issuer.subject_der:
         yield error("check.crl.issuer", where, f"it names {tbs.issuer} as its issuer", _RESTORE)
+    if tbs.idp is not None and tbs.idp.urls != (issuer.crl_url,):
+        yield error(
+            "check.crl.location",
+            where,
+            f"it says that it is at {visible(', '.join(tbs.idp.urls)) or 'no place'}, which no "
+            "certificate says: clients take it for another list",
+            _CUT,
+        )
     try:
         check_signature(published.facts, issuer.spki)
     except EncodingError as fault:
@@ -184,9 +192,10 @@ def inspect_crls(
 def _inspect_history(
     issuer: IssuerRecord, published: PublishedList, facility: Facility, where: str
 ) -> Iterator[Finding]:
-    """Numbers and thisUpdate only go up, and the one that is kept is the last."""
+    """Numbers and thisUpdate only go up, and the one that is kept is whole."""
     before: tuple[int, datetime] | None = None
-    last_hash = None
+    crl = published.crl
+    kept_hash = None
     for trace in facility.store.crl_history(issuer.id):
         if trace.this_update is None:
             continue
@@ -198,13 +207,14 @@ def _inspect_history(
                 "the older one",
                 _CUT,
             )
-        before, last_hash = (trace.number, trace.this_update), trace.sha256
-    crl = published.crl
+        before = trace.number, trace.this_update
+        if crl is not None and trace.number == crl.number:
+            kept_hash = trace.sha256
     if before is None:
         return
-    if crl is None or crl.number != before[0]:
+    if crl is None:
         yield error("check.crl.lost", where, f"CRL {before[0]}, the newest, is not kept", _CUT)
-    elif hashlib.sha256(crl.der).digest() != last_hash:
+    elif hashlib.sha256(crl.der).digest() != kept_hash:
         yield error(
             "check.crl.sha256", where, "its octets are not those that were recorded", _RESTORE
         )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ca.encoding.containers import pem
+from ca.encoding.containers import pem, read_crls
 from ca.encoding.tpm import BORN_AND_BOUND, PublicArea
 from ca.encoding.tsskey import TssKey
-from ca.errors import HomecaError
+from ca.errors import HomecaError, OutputFailed
 from ca.files import read_bounded
 from ca.home import Home
-from ca.interfaces import CertificateStore, IssuerRecord
+from ca.interfaces import CertificateStore, CrlRecord, IssuerRecord
 from ca.names import visible
 from ca.services.finding import Finding, error, warning
+from ca.services.publication import cut_together
 
 #: A TSS2 PRIVATE KEY takes one or two kB.
 KEY_LIMIT = 65536
@@ -102,11 +104,11 @@ def _of_key_file(home: Home, issuer: IssuerRecord) -> Iterator[Concern]:
 def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> Iterator[Concern]:
     if issuer.certificate is None:
         return
-    expected = {
+    certificates = {
         home.certs / f"{issuer.slug}.pem": pem("CERTIFICATE", issuer.certificate),
         home.certs / f"{issuer.slug}.crt": issuer.certificate,
     }
-    for path, octets in expected.items():
+    for path, octets in certificates.items():
         form = path.suffix.removeprefix(".").replace("crt", "der")
         command = (
             f"homeca export issuer --issuer {issuer.slug} --format {form} --force --out {path}"
@@ -121,12 +123,36 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
             "the record was set back, or the file is not this CA's: run `homeca check`",
         )
     if crl is not None:
-        files = {
-            home.crl / f"{issuer.slug}.crl.pem": pem("X509 CRL", crl.der),
-            home.crl / f"{issuer.slug}.crl": crl.der,
-        }
-        for path, octets in files.items():
-            yield from _unlike(path, octets, f"the recorded CRL {crl.number}", "homeca crl")
+        hashes = [trace.sha256 for trace in cut_together(crl, store)]
+        yield from _unlike_crls(published, crl, [[one] for one in hashes])
+        yield from _unlike_crls(home.crl / f"{issuer.slug}.crl.pem", crl, [hashes])
+
+
+def _unlike_crls(
+    path: Path, crl: CrlRecord, expected: Sequence[Sequence[bytes | None]]
+) -> Iterator[Concern]:
+    """The DER file holds one of the CRLs that were cut together, the PEM file all in order.
+
+    expected: SHA-256 of the lists a file may hold, one way or the other.
+    """
+    limit = 2 * len(crl.der) * max(map(len, expected), default=1) + 4096
+    octets = b""
+    ders: tuple[bytes, ...] = ()
+    try:
+        octets = read_bounded(path, limit)
+        ders = read_crls(octets)
+    except OutputFailed as error:
+        yield Concern("published.missing", error.problem, "write it again: `homeca crl`")
+        return
+    except (HomecaError, ValueError):
+        pass  # then it is not what it should be
+    is_whole = octets in (b"".join(ders), b"".join(pem("X509 CRL", der) for der in ders))
+    if not is_whole or [hashlib.sha256(der).digest() for der in ders] not in expected:
+        yield Concern(
+            "published.other",
+            f"{str(path)!r} does not hold the recorded CRL {crl.number}",
+            "find out who changed it, then write it again: `homeca crl`",
+        )
 
 
 def inspect_keys(home: Home, issuers: Sequence[IssuerRecord]) -> Iterator[Finding]:

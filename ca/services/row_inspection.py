@@ -310,13 +310,14 @@ class RowInspector:
 
 
 def _inspect_location(tbs: TbsFacts, crl_url: str, where: str) -> Iterator[Finding]:
-    """A CRL that names a place is not accepted for a certificate that does not name it."""
-    if crl_url not in tbs.crl_urls:
-        yield error(
+    """Certificates and their issuer agree where the CRL is, or clients look at the wrong place."""
+    if tbs.crl_urls and crl_url not in tbs.crl_urls:
+        yield warning(
             "check.row.crl-url",
             where,
-            f"it does not say that its CRL is at {visible(crl_url)}: clients will refuse it",
-            _REVOKE,
+            f"it says its CRL is at {visible(', '.join(tbs.crl_urls))}; its issuer is recorded to "
+            f"publish at {visible(crl_url)}",
+            "publish the CRL at both places",
         )
 
 

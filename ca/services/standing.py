@@ -32,7 +32,7 @@ from ca.interfaces import (
 from ca.names import visible
 from ca.services.facility import CLOCK_MAY_LAG
 from ca.services.premises import Concern, concerns_of_files
-from ca.services.publication import compare
+from ca.services.publication import compare, cut_together
 
 #: How far ahead `status` looks for certificates that end.
 LOOKAHEAD = timedelta(days=30)
@@ -47,16 +47,20 @@ NAMED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlStanding:
-    """The newest CRL of an issuer. missing: revoked serials that are not on it yet."""
+    """The newest CRL of an issuer. missing: revoked serials that are not on it yet.
+
+    until: its nextUpdate, or that of the last of those cut with it.
+    """
 
     crl: CrlRecord
+    until: datetime
     missing: int
     superfluous: int
 
     @property
     def due(self) -> datetime:
         """Half of its life: when the next one should be cut, so that a failure can be mended."""
-        return self.crl.this_update + (self.crl.next_update - self.crl.this_update) / 2
+        return self.crl.this_update + (self.until - self.crl.this_update) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +159,12 @@ def _crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding 
     if crl is None:
         return None
     difference = compare(issuer, crl, store)
+    ends = (trace.next_update for trace in cut_together(crl, store))
     return CrlStanding(
-        crl=crl, missing=len(difference.missing), superfluous=len(difference.superfluous)
+        crl=crl,
+        until=max((end for end in ends if end is not None), default=crl.next_update),
+        missing=len(difference.missing),
+        superfluous=len(difference.superfluous),
     )
 
 
@@ -315,10 +323,10 @@ def _of_crl(
                 needs_attention=False,
             )
         return
-    if found.crl.next_update < at:
+    if found.until < at:
         yield Concern(
             "crl.expired",
-            f"the CRL of {subject} expired on {found.crl.next_update:%Y-%m-%d %H:%M} UTC: "
+            f"the CRL of {subject} expired on {found.until:%Y-%m-%d %H:%M} UTC: "
             "servers that ask for one refuse every client",
             "run `homeca crl`, and bring the files to your servers",
         )
@@ -326,7 +334,7 @@ def _of_crl(
         yield Concern(
             "crl.due",
             f"the CRL of {subject} has passed half of its life; it expires on "
-            f"{found.crl.next_update:%Y-%m-%d %H:%M} UTC",
+            f"{found.until:%Y-%m-%d %H:%M} UTC",
             "run `homeca crl`",
         )
     if found.missing:

@@ -26,6 +26,7 @@ from ca.interfaces import (
     serial_text,
 )
 from ca.names import COMMON_NAME, DNSName, NameConstraints, parse_general_name
+from ca.services.publication import cut_together
 from ca.services.strict_client import strict_client
 
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
@@ -380,9 +381,11 @@ def _judge_list(
             Violation("crl.signature", f"the newest CRL of {issuer.subject} is not signed by it")
         )
         return
-    if at > crl.next_update:
+    ends = [trace.next_update for trace in cut_together(crl, store) if trace.next_update]
+    until = max(ends, default=crl.next_update)
+    if at > until:
         warnings.append(
-            f"the newest CRL of {issuer.subject} expired on {crl.next_update:%Y-%m-%d %H:%M} UTC: "
+            f"the newest CRL of {issuer.subject} expired on {until:%Y-%m-%d %H:%M} UTC: "
             "servers refuse everybody until `homeca crl`"
         )
     is_listed = any(entry.serial == facts.tbs.serial for entry in read.tbs.entries)

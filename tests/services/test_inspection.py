@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ca.cli.output import say
+from ca.encoding.containers import pem
 from ca.errors import UsageError
 from ca.interfaces import Secret
 from ca.services.finding import Finding, Gravity
@@ -284,7 +285,6 @@ ISSUER_COLUMNS = (
     ("subject_der", "x'3000'", "check.issuer.subject-der"),
     ("parent_id", "NULL", "check.issuer.parent"),
     ("parent_id", "2", "check.issuer.signature"),
-    ("crl_url", "'http://elsewhere/x.crl'", "check.row.crl-url"),
     ("key_kind", "'ec-p384'", "check.issuer.key-kind"),
     ("key_file", "'keys/none.tss'", "check.key.file-missing"),
     ("key_file", "'keys/root.tss'", "check.key.other"),
@@ -333,6 +333,32 @@ def test_a_changed_custody_column_is_found(
         database.execute(f"UPDATE custody SET {column} = {value}")  # noqa: S608 - ours
 
     assert rule in errors(house, load_keys=load_keys)
+
+
+def test_a_certificate_that_names_another_place_for_its_crl_is_told(house: House) -> None:
+    with house.database() as database:
+        database.execute("UPDATE issuers SET crl_url = 'http://elsewhere/x.crl' WHERE id = 2")
+
+    assert {finding.rule for finding in findings(house)} == {"check.row.crl-url"}
+
+
+def test_a_ladder_of_crls_is_as_good_as_one(house: House) -> None:
+    """The first is kept, the others are known by their hashes; the PEM file holds all."""
+    rungs = [(house.home / "crl/intermediate-1.crl").read_bytes()]
+    for _ in range(2):
+        house.homeca.must("crl")
+        rungs.append((house.home / "crl/intermediate-1.crl").read_bytes())
+    with house.database() as database:
+        database.execute("UPDATE crls SET der = NULL WHERE issuer_id = 2")
+        database.execute("UPDATE crls SET der = ? WHERE issuer_id = 2 AND number = 1", rungs[:1])
+    (house.home / "crl/intermediate-1.crl").write_bytes(rungs[0])
+    pems = house.home / "crl/intermediate-1.crl.pem"
+    pems.write_bytes(b"".join(pem("X509 CRL", der) for der in rungs))
+
+    assert findings(house) == []
+
+    pems.write_bytes(b"".join(pem("X509 CRL", der) for der in rungs[:2]))
+    assert errors(house) == {"check.published.other"}
 
 
 # ---------------------------------------------------------------- the database's own rules

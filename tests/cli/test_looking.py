@@ -1,0 +1,313 @@
+"""`status`, `verify`, `lint`, `check`, `tpm info`: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.house import House
+
+# ---------------------------------------------------------------- status
+
+
+def test_status_draws_the_hierarchy_and_says_software_tpm_loudly(common_house: House) -> None:
+    said = run(common_house, "status")
+
+    lines = said.text.splitlines()
+    assert "SOFTWARE TPM" in said.text
+    assert "software TPM" in said.messages
+    (root,) = [n for n, line in enumerate(lines) if "Test Root CA" in line]
+    (below,) = [n for n, line in enumerate(lines) if "└─ O=Test,CN=Test Intermediate CA 1" in line]
+    assert root < below
+
+
+def test_status_ends_with_1_when_something_needs_attention_and_says_what(
+    common_house: House,
+) -> None:
+    said = run(common_house, "status")
+
+    assert said.status == 1
+    assert "certificate.expiring" in said.text
+    assert f"homeca renew {common_house.serial('brief')}" in said.text
+
+
+def test_status_ends_with_0_when_all_is_well(house: House) -> None:
+    house.homeca.must("revoke", house.file("brief.crt"), "--crl")
+
+    said = run(house, "status")
+
+    assert said.status == 0
+    assert "all is well" in said.text
+
+
+def test_status_json_is_one_document_with_the_same_verdict(common_house: House) -> None:
+    said = run(common_house, "status", "--json")
+
+    shown = json.loads(said.text)
+    assert said.status == 1
+    assert shown["well"] is False
+    assert shown["custody"]["kind"] == "software-tpm"
+    assert [issuer["parent"] for issuer in shown["issuers"]] == [None, "root"]
+    assert shown["counts"]["valid"] == 5
+
+
+def test_status_needs_no_tpm(house: House) -> None:
+    (house.home / "tpm/tpm2-00.permall").unlink()
+
+    assert "Test Root CA" in run(house, "status").text
+
+
+def test_an_interrupted_signature_is_settled_and_said_by_the_next_command(house: House) -> None:
+    with house.database() as database:
+        database.execute(
+            "UPDATE certificates SET state = 'intended', der = NULL, issued_at = NULL "
+            "WHERE serial = ?",
+            (bytes.fromhex(house.serial("nas")),),
+        )
+
+    said = run(house, "list")
+
+    assert "interrupted signature" in said.messages
+    assert house.serial("nas") in said.messages
+    assert "uncertain" in run(house, "show", house.serial("nas")).text
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_verify_says_good_and_ends_with_0(common_house: House) -> None:
+    said = run(
+        common_house, "verify", common_house.file("nas.crt"), "--purpose", "server",
+        "--host", "nas.home.arpa",
+    )  # fmt: skip
+
+    assert said.status == 0
+    assert said.text.startswith("good: CN=nas.home.arpa")
+
+
+def test_verify_ends_with_6_and_every_reason(common_house: House) -> None:
+    said = run(common_house, "verify", common_house.file("lost.crt"), "--purpose", "server")
+
+    assert said.status == 6
+    for rule in ("revoked.record", "revoked.crl", "purpose.missing"):
+        assert f"[{rule}]" in said.messages
+
+
+def test_verify_json_lists_the_reasons(common_house: House) -> None:
+    said = run(common_house, "verify", common_house.file("lost.crt"), "--json")
+
+    rules = {one["rule"] for one in json.loads(said.text)["error"]["violations"]}
+    assert rules == {"revoked.record", "revoked.crl"}
+
+
+def test_verify_at_another_time(common_house: House) -> None:
+    said = run(common_house, "verify", common_house.file("nas.crt"), "--at", "2099-01-01")
+
+    assert said.status == 6
+    assert "[dates.expired]" in said.messages
+
+
+def test_verify_takes_a_crl_and_refuses_a_request(common_house: House) -> None:
+    assert run(common_house, "verify", common_house.home / "crl/root.crl.pem").status == 0
+    assert run(common_house, "verify", common_house.file("nas.csr")).status == 2
+
+
+# ---------------------------------------------------------------- lint
+
+
+def test_lint_has_nothing_against_what_was_issued(common_house: House) -> None:
+    said = run(common_house, "lint", common_house.file("nas.crt"), "--for", "iphone,chrome")
+
+    assert said.status == 0
+    assert said.text.count("nothing to say against it") == 2
+
+
+def test_lint_knows_the_consumers_own_rules(house: House) -> None:
+    """825 days are Apple's limit (AP1); a certificate of 900 is fine for others."""
+    house.homeca.must("profile", "new", "long", "--from", "tls-server")
+    profile = house.home / "profiles/long.cnf.j2"
+    text = profile.read_text().replace("max_days = 825", "max_days = 900")
+    text = text.replace("consumers = chrome, firefox, iphone", "consumers = chrome, firefox")
+    profile.write_text(text)
+    house.homeca.must(
+        "sign", house.file("nas.csr"), "--profile", "long", "--days", "900", "--force"
+    )
+
+    assert run(house, "lint", house.file("nas.crt"), "--for", "openvpn").status == 0
+    said = run(house, "lint", house.file("nas.crt"), "--for", "iphone", "--json")
+
+    assert said.status == 6
+    findings = json.loads(said.text)["items"][0]["findings"]
+    assert "AP1.days" in {finding["rule"] for finding in findings}
+
+
+def test_lint_names_the_consumers_it_knows(common_house: House) -> None:
+    said = run(common_house, "lint", common_house.file("nas.crt"), "--for", "toaster")
+
+    assert said.status == 2
+    assert "openvpn" in said.messages
+
+
+def test_lint_needs_no_home(common_house: House, tmp_path: Path) -> None:
+    said = run(common_house, "lint", common_house.file("nas.crt"), "--home", tmp_path / "none")
+
+    assert said.status == 0
+
+
+def test_lint_asks_pkilint_when_told(common_house: House) -> None:
+    said = run(common_house, "lint", common_house.file("nas.crt"), "--second-opinion")
+
+    assert said.status in (0, 6)
+    assert "nas.home.arpa" in said.text
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_check_says_nothing_is_wrong(common_house: House) -> None:
+    said = run(common_house, "check")
+
+    assert said.status == 0
+    assert said.text == "7 certificates checked: nothing is wrong\n"
+
+
+def test_check_ends_with_6_and_says_where_and_what(house: House) -> None:
+    with house.database() as database:
+        database.execute(
+            "UPDATE certificates SET subject = 'CN=bank' WHERE serial = ?",
+            (bytes.fromhex(house.serial("nas")),),
+        )
+
+    said = run(house, "check")
+
+    assert said.status == 6
+    assert f"error: serial {house.serial('nas')}" in said.text
+    assert "[check.row.subject]" in said.text
+    assert "1 errors" in said.text
+
+
+def test_check_json_is_one_document(house: House) -> None:
+    (house.home / "keys/root.tss").chmod(0o644)
+    (house.home / "certs/root.pem").unlink()
+
+    said = run(house, "check", "--json")
+
+    shown = json.loads(said.text)
+    assert said.status == 6
+    assert {one["rule"] for one in shown["findings"]} == {
+        "check.home.mode",
+        "check.published.missing",
+    }
+    assert shown["errors"] == 2
+
+
+def test_check_loads_the_keys_when_told(house: House) -> None:
+    assert run(house, "check", "--load-keys").status == 0
+
+    (house.home / "tpm/tpm2-00.permall").unlink()
+    said = run(house, "check", "--load-keys")
+
+    assert said.status == 6
+    assert "[check.custody.tpm]" in said.text
+
+
+# ---------------------------------------------------------------- tpm
+
+
+def test_tpm_info_says_which_keys_can_be_made_and_why_others_cannot(house: House) -> None:
+    said = run(house, "tpm", "info")
+
+    lines = {line.split()[0]: line for line in said.text.splitlines() if line.split()}
+    assert said.status == 0
+    assert lines["ec-p384"].split()[1] == "yes"
+    assert lines["ed25519"].split()[1:] == ["no:", "no", "TPM", "2.0", "offers", "Ed25519"]
+    assert "software TPM" in said.messages
+
+
+def test_tpm_info_json_has_the_same(house: House) -> None:
+    shown = json.loads(run(house, "tpm", "info", "--json").text)
+
+    assert shown["kind"] == "software-tpm"
+    assert "0x81000001" in shown["persistent"]
+    kinds = {one["kind"]: one["supported"] for one in shown["key_kinds"]}
+    assert kinds["ec-p256"] is True
+    assert kinds["ed25519"] is False
+
+
+def test_tpm_info_without_a_home_leaves_nothing_behind(common_house: House, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    said = run(
+        common_house, "tpm", "info", "--tpm", "embedded", "--home", tmp_path / "none",
+        environment={"TMPDIR": str(scratch)},
+    )  # fmt: skip
+
+    assert said.status == 0
+    assert "throw-away" in said.messages
+    assert not (tmp_path / "none").exists()
+    assert list(scratch.iterdir()) == []
+
+
+def test_tpm_info_makes_no_software_tpm_unasked(common_house: House, tmp_path: Path) -> None:
+    home = tmp_path / "none"
+    said = run(common_house, "tpm", "info", "--home", home, environment={"HOMECA_TPM": ""})
+
+    has_hardware = any(Path("/dev").glob("tpm*"))
+    assert has_hardware or (said.status == 4 and "--tpm embedded" in said.messages)
+    assert not home.exists()
+
+
+def test_tpm_info_of_a_home_that_lost_its_tpm_does_not_make_another(house: House) -> None:
+    (house.home / "tpm/tpm2-00.permall").unlink()
+
+    said = run(house, "tpm", "info")
+
+    assert said.status == 4
+    assert list((house.home / "tpm").glob("*permall*")) == []
+
+
+# ---------------------------------------------------------------- the program
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["sqlalchemy", "alembic", "tpm2_pytss", "jinja2", "cryptography", "asn1crypto", "rich"],
+)
+def test_help_loads_nothing_heavy(module: str) -> None:
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys, ca.cli.app; sys.exit({module!r} in sys.modules)",
+        ],
+        check=False,
+        timeout=60,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+
+    assert done.returncode == 0
+
+
+def test_the_shell_completes_serials_issuers_and_profiles(common_house: House) -> None:
+    from ca.cli import completing
+
+    old = dict(os.environ)
+    os.environ.update(common_house.homeca.environment)
+    try:
+        serial = common_house.serial("nas")
+        assert completing.complete_serial(serial[:6].lower()) == [(serial, "CN=nas.home.arpa")]
+        assert [name for name, _ in completing.complete_issuer("int")] == ["intermediate-1"]
+        assert completing.complete_profile("vpn-s") == ["vpn-server"]
+        os.environ["HOMECA_HOME"] = str(common_house.place / "none")
+        assert completing.complete_serial("4") == []
+    finally:
+        os.environ.clear()
+        os.environ.update(old)

@@ -19,11 +19,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ca.errors import Violation
+from ca.errors import ProfileMalformed, Violation
 from ca.names import visible
 
 MAX_TEXT = 256 * 1024
 MAX_EXPANDED = 1024 * 1024
+MAX_FAULTS = 100  # enough for a person; a file of another kind has thousands
 MAX_VALUE = 64 * 1024  # of one value, as OpenSSL
 _NAME = re.compile(r"(?:\\.|[A-Za-z0-9_!.%&*+,/;?@^~|-])*")  # what a key may be written with
 _WORD = re.compile(r"[A-Za-z0-9_]*")  # what a variable may be called
@@ -76,8 +77,17 @@ class Cnf:
         return found
 
     def fault(self, rule: str, line: int, text: str, remedy: str = "") -> None:
-        """Remember one fault with its file and line; `text` is shown as it is."""
+        """Remember one fault with its file and line; `text` is shown as it is.
+
+        Raises: ProfileMalformed with what was found so far, when it is too much to go on.
+        """
         self.faults.append(Violation(rule, f"{self.source}:{line}: {text}", remedy))
+        if len(self.faults) > MAX_FAULTS:
+            raise ProfileMalformed(
+                f"{visible(self.source)!r} has more than {MAX_FAULTS} faults",
+                remedy="give a profile: `homeca profile new NAME --from vpn-client` makes one",
+                violations=tuple(self.faults),
+            )
 
 
 class _BadLineError(Exception):
@@ -90,7 +100,10 @@ class _BadLineError(Exception):
 
 
 def read_cnf(text: str, *, source: str) -> Cnf:
-    """The configuration in `text`; what is wrong with it is in `faults`, all of it."""
+    """The configuration in `text`; what is wrong with it is in `faults`, all of it.
+
+    Raises: ProfileMalformed when more than MAX_FAULTS lines are wrong.
+    """
     cnf = Cnf(source)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
         cnf.fault("profile.size", 1, f"the file has more than {MAX_TEXT} octets", "shorten it")

@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from tests.interop.world import CLIENT_AUTH, KINDS, LOST, Kind, World, tampered
+from tests.interop.kinds import CLIENT_AUTH, KINDS, LOST, NAS, SERVER_AUTH, Kind
+from tests.interop.world import World, tampered
 
-#: The Windows request asks for no name, and this verifier wants one in subjectAltName.
-NAMED = tuple(kind for kind in KINDS if kind.san)
-UNNAMED = tuple(kind for kind in KINDS if not kind.san)
-SERVERS = tuple(kind for kind in NAMED if kind.eku != CLIENT_AUTH)
+#: It verifies TLS only, and wants a name in subjectAltName: the Windows request asks for none.
+TLS = tuple(kind for kind in KINDS if {CLIENT_AUTH, SERVER_AUTH} & {*kind.ekus})
+NAMED = tuple(kind for kind in TLS if kind.san)
+UNNAMED = tuple(kind for kind in TLS if not kind.san)
+SERVERS = tuple(kind for kind in NAMED if SERVER_AUTH in kind.ekus)
+OTHERS = tuple(kind for kind in KINDS if kind not in TLS)
 
 
 def load(path: Path) -> x509.Certificate:
@@ -47,7 +50,7 @@ def verify(
 
 
 def host_of(kind: Kind) -> str | None:
-    return None if kind.eku == CLIENT_AUTH else kind.host
+    return None if CLIENT_AUTH in kind.ekus else kind.host
 
 
 @pytest.mark.parametrize("kind", NAMED, ids=lambda kind: kind.stem)
@@ -61,12 +64,18 @@ def test_cryptography_refuses_one_without_names_as_sign_warned(world: World, kin
         verify(world, world.chain(kind), host=host_of(kind))
 
 
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.stem)
+def test_cryptography_refuses_for_tls_what_is_for_something_else(world: World, kind: Kind) -> None:
+    for host in (None, "nas.home.arpa"):
+        with pytest.raises(VerificationError):
+            verify(world, world.chain(kind), host=host)
+
+
 @pytest.mark.parametrize("host", ["192.168.1.10", "fd00::10", "disk.nas.home.arpa"])
 def test_cryptography_finds_addresses_and_wildcards_among_the_names(
     world: World, host: str
 ) -> None:
-    nas = next(kind for kind in KINDS if kind.stem == "nas")
-    verify(world, world.chain(nas), host=host)
+    verify(world, world.chain(NAS), host=host)
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.stem)
@@ -79,7 +88,7 @@ def test_cryptography_refuses_a_server_for_a_name_it_has_not(world: World, kind:
 def test_cryptography_refuses_a_client_as_server_and_a_server_as_client(
     world: World, kind: Kind
 ) -> None:
-    wrong = kind.host if kind.eku == CLIENT_AUTH else None
+    wrong = kind.host if CLIENT_AUTH in kind.ekus else None
     with pytest.raises(VerificationError, match="required EKU not found"):
         verify(world, world.chain(kind), host=wrong)
 

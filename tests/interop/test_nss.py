@@ -11,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.kinds import (
+    CLIENT_AUTH,
+    EMAIL_PROTECTION,
+    KINDS,
+    LOST,
+    OCSP_SIGNING,
+    SERVER_AUTH,
+    Kind,
+)
 from tests.interop.programs import must, run
-from tests.interop.world import CLIENT_AUTH, KINDS, LOST, Kind, World, tampered
+from tests.interop.world import World, tampered
 
 VALID = "certificate is valid"
 SSL_CLIENT, SSL_SERVER, SSL_CA = "C", "V", "L"
@@ -68,19 +77,25 @@ def database(
     return databases[world.flavour]
 
 
-def usage_of(eku: str) -> str:
-    return SSL_CLIENT if eku == CLIENT_AUTH else SSL_SERVER
+#: certutil's letters. NSS has none for time stamping, and for code it still wants the Netscape
+#: certificate type in the issuer (SEC_ERROR_CA_CERT_INVALID), which nobody has written since 2000.
+USAGES = {
+    CLIENT_AUTH: SSL_CLIENT,
+    SERVER_AUTH: SSL_SERVER,
+    EMAIL_PROTECTION: "S",
+    OCSP_SIGNING: "O",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.stem)
 def test_nss_takes_every_certificate_for_its_purpose_and_no_other(
     database: Database, kind: Kind
 ) -> None:
-    assert database.verdict(kind.stem, usage_of(kind.eku)) == VALID
-    assert (
-        database.verdict(kind.stem, usage_of(kind.other_eku))
-        == "Certificate type not approved for application."
-    )
+    for eku in kind.ekus:
+        if eku in USAGES:
+            assert database.verdict(kind.stem, USAGES[eku]) == VALID
+    other = database.verdict(kind.stem, USAGES[kind.other_eku])
+    assert other == "Certificate type not approved for application."
 
 
 @pytest.mark.parametrize("name", ["root", "intermediate"])

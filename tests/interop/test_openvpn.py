@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.kinds import ALICE, LOST, VPN, Kind
 from tests.interop.programs import must
-from tests.interop.vpn import free_address, lets_in, server
-from tests.interop.world import KINDS, LOST, Kind, World
-
-ALICE = next(kind for kind in KINDS if kind.stem == "alice-phone")
-VPN = next(kind for kind in KINDS if kind.profile == "vpn-server")
+from tests.interop.vpn import ACCEPTED, LISTENING, client, free_address, lets_in, server
+from tests.interop.world import World
 
 
 def identity(world: World, kind: Kind) -> dict[str, str | Path]:
@@ -44,12 +42,14 @@ def test_a_running_server_refuses_a_client_after_revoke_and_crl(
     shutil.copytree(constrained.path, world.path)
     address = free_address()
     with server(scratch, address, serving(world)) as started:
-        is_in, said = lets_in(started, scratch, address, dialling(world))
-        assert is_in, said
-        world.homeca.must("revoke", world.chain(ALICE), "--reason", "keyCompromise")
-        world.homeca.must("crl")
-        world.crls.write_text(world.root_crl.read_text() + world.intermediate_crl.read_text())
-        started.wait_for(r"Listening for incoming TCP connection", times=2)
+        started.wait_for(LISTENING)
+        with client(scratch, address, dialling(world)) as alice:
+            started.wait_for(ACCEPTED)
+            alice.wait_for(ACCEPTED)
+            world.homeca.must("revoke", world.chain(ALICE), "--reason", "keyCompromise")
+            world.homeca.must("crl")
+            world.crls.write_text(world.root_crl.read_text() + world.intermediate_crl.read_text())
+        started.wait_for(LISTENING, times=2)
         is_in, said = lets_in(started, scratch, address, dialling(world))
     assert not is_in
     assert "certificate revoked" in said
@@ -113,14 +113,14 @@ def test_a_server_lets_in_a_client_with_key_usage_and_refuses_one_without(
     constrained: World, scratch: Path, with_key_usage: bool
 ) -> None:
     """Both from one CA of openssl's: homeca's profiles never leave keyUsage out."""
-    client = client_of_openssl(scratch, with_key_usage=with_key_usage)
+    told = client_of_openssl(scratch, with_key_usage=with_key_usage)
     address = free_address()
     options = {**identity(constrained, VPN), "ca": scratch / "both.pem"}
     (scratch / "both.pem").write_text(
         constrained.root.read_text() + (scratch / "ca.pem").read_text()
     )
     with server(scratch, address, options) as started:
-        is_in, said = lets_in(started, scratch, address, {**client, "ca": constrained.root})
+        is_in, said = lets_in(started, scratch, address, {**told, "ca": constrained.root})
     assert is_in is with_key_usage, said
     assert ("Certificate does not have key usage extension" in said) is not with_key_usage
 

@@ -17,7 +17,8 @@ from pkilint.cabf import cabf_crl
 from pkilint.pkix import certificate, crl, extension, name
 from pkilint.validation import ValidationFindingSeverity
 
-from tests.interop.world import KINDS, LOST, World, der_of
+from tests.interop.kinds import KINDS, LOST
+from tests.interop.world import World, der_of
 
 #: (stem, code) -> why homeca is of another opinion.
 EXPECTED = {

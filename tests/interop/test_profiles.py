@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.interop.world import KINDS, World
+from tests.interop.kinds import KINDS
+from tests.interop.world import World
 
 #: Made by the ceremonies, not by `homeca sign`; judged as the worlds' issuers.
 OF_CEREMONIES = {"root-ca", "intermediate-ca"}

@@ -21,7 +21,8 @@ from tests.interop.programs import require
 PATIENCE = 20.0
 
 #: A line of the log that ends the question whether the other side is let in.
-_ACCEPTED = r"Peer Connection Initiated with"
+ACCEPTED = r"Peer Connection Initiated with"
+LISTENING = r"Listening for incoming TCP connection"
 _REFUSED = r"VERIFY (?:KU |EKU )?ERROR|TLS handshake failed|TLS Error: |SIGUSR1\[soft,tls-error\]"
 
 
@@ -95,7 +96,11 @@ def free_address() -> Address:
 def server(
     place: Path, address: Address, identity: Mapping[str, str | Path], *, ahead: str = ""
 ) -> Iterator[Peer]:
-    """A server that lets in whom `identity` (ca, cert, key, crl-verify, …) says."""
+    """A server that lets in whom `identity` (ca, cert, key, crl-verify, …) says, one at a time.
+
+    Without a tunnel device it cannot take many clients (--mode server); when one is gone it
+    listens again, and reads its CRL file again if that has changed.
+    """
     options = {
         "proto": "tcp-server",
         "local": address.host,
@@ -132,13 +137,13 @@ def lets_in(
 
     A server that lets somebody in says so, and so does the client; a refusal shows on either.
     """
-    serving.wait_for(r"Listening for incoming TCP connection")
+    serving.wait_for(LISTENING)
     before = len(serving.text())
     with client(place, address, identity) as dialling:
         give_up = time.monotonic() + PATIENCE
         while time.monotonic() < give_up:
             said = (serving.text()[before:], dialling.text())
-            if all(re.search(_ACCEPTED, text) for text in said):
+            if all(re.search(ACCEPTED, text) for text in said):
                 return True, "\n".join(said)
             if any(re.search(_REFUSED, text) for text in said):
                 # the reason stands in lines around; the log is written at once

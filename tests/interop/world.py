@@ -13,96 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.interop.homeca import CHECKOUT, Homeca
+from tests.interop.kinds import KINDS, LOST, Kind
 from tests.interop.programs import must
 
 WINDOWS_REQUEST = (
     CHECKOUT / "tests/vectors/requests/real/windows-11-certreq-platform-provider-p384.csr"
-)
-
-CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
-SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A certificate of a device, and what a verifier must find it good for.
-
-    key:  what `openssl req -newkey` takes, with its -pkeyopt; () for the Windows request.
-    host: a name it answers to; "" for a client that is looked at by its common name.
-    eku:  the one purpose it has; `other_eku` is one it has not.
-    """
-
-    stem: str
-    profile: str
-    eku: str
-    key: tuple[str, ...] = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    subject: str = ""
-    san: str = ""
-    host: str = ""
-
-    @property
-    def other_eku(self) -> str:
-        return SERVER_AUTH if self.eku == CLIENT_AUTH else CLIENT_AUTH
-
-
-_P384 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-384")
-_RSA = ("rsa:2048",)
-
-#: At least one of every profile that `homeca sign` knows; `test_profiles_are_all_judged` counts.
-KINDS = (
-    Kind(
-        stem="alice-phone",
-        profile="vpn-client",
-        eku=CLIENT_AUTH,
-        subject="/CN=alice-phone.home.arpa",
-        san="DNS:alice-phone.home.arpa,email:alice@home.arpa",
-        host="alice-phone.home.arpa",
-    ),
-    Kind(stem="windows", profile="vpn-client", eku=CLIENT_AUTH, key=()),
-    Kind(
-        stem="vpn",
-        profile="vpn-server",
-        eku=SERVER_AUTH,
-        subject="/CN=vpn.home.arpa",
-        san="DNS:vpn.home.arpa,IP:192.168.1.1",
-        host="vpn.home.arpa",
-    ),
-    Kind(
-        stem="nas",
-        profile="tls-server",
-        eku=SERVER_AUTH,
-        key=_P384,
-        subject="/CN=nas.home.arpa",
-        san="DNS:nas.home.arpa,DNS:*.nas.home.arpa,IP:192.168.1.10,IP:fd00::10",
-        host="nas.home.arpa",
-    ),
-    Kind(
-        stem="printer",
-        profile="tls-server",
-        eku=SERVER_AUTH,
-        key=_RSA,
-        subject="/CN=printer.home.arpa",
-        san="DNS:printer.home.arpa",
-        host="printer.home.arpa",
-    ),
-    Kind(
-        stem="backup",
-        profile="tls-client",
-        eku=CLIENT_AUTH,
-        subject="/CN=backup.home.arpa",
-        san="DNS:backup.home.arpa",
-        host="backup.home.arpa",
-    ),
-)
-
-#: Two more of vpn-client: one that is revoked, for keyCompromise.
-LOST = Kind(
-    stem="lost-phone",
-    profile="vpn-client",
-    eku=CLIENT_AUTH,
-    subject="/CN=lost-phone.home.arpa",
-    san="DNS:lost-phone.home.arpa",
-    host="lost-phone.home.arpa",
 )
 
 #: How the issuers are made: everything a home would want, and nothing of it.
@@ -193,10 +108,11 @@ def make_request(kind: Kind, into: Path) -> None:
     if not kind.key:
         shutil.copy(WINDOWS_REQUEST, into / f"{kind.stem}.csr")
         return
+    names = ("-addext", f"subjectAltName={kind.san}") if kind.san else ()
     must(
         *("openssl", "req", "-new", "-noenc", "-newkey", *kind.key),
         *("-keyout", f"{kind.stem}.key", "-out", f"{kind.stem}.csr"),
-        *("-subj", kind.subject, "-addext", f"subjectAltName={kind.san}"),
+        *("-subj", kind.subject, *names),
         cwd=into,
     )
 

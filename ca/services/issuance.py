@@ -145,6 +145,7 @@ class Issuance:
             issuer_name_der=authority.certificate.tbs.issuer.der,
             issuer_serial=authority.certificate.tbs.serial,
             names=grant.names,
+            subject=grant.subject,
             self_signed=False,
         )
         tbs = build_tbs(

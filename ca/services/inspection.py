@@ -6,9 +6,7 @@ recorded. Reads all of it once, in flat memory, and changes nothing.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from ca.encoding.inspect import read_certificate
 from ca.encoding.spki import parse_spki
@@ -16,7 +14,6 @@ from ca.encoding.tpm import PublicArea
 from ca.errors import EncodingError, HomecaError
 from ca.interfaces import (
     CertificateQuery,
-    CertificateRecord,
     Custody,
     CustodyKind,
     IssuerRecord,
@@ -33,26 +30,6 @@ from ca.services.row_inspection import RowInspector, subject_text
 from ca.services.verification import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What must be remembered from row to row: eight octets of each serial, of each issuer."""
-
-    serials: dict[int, array[int]] = field(default_factory=dict)
-
-    def add(self, record: CertificateRecord) -> None:
-        low = record.serial & (1 << 64) - 1
-        self.serials.setdefault(record.issuer_id, array("Q")).append(low)
-
-    def repeated(self) -> Iterator[tuple[int, int]]:
-        """(issuer_id, low 64 bits) of serials that came twice. Random ones share 64 bits never."""
-        for issuer_id, lows in self.serials.items():
-            previous = None
-            for low in sorted(lows):
-                if low == previous:
-                    yield issuer_id, low
-                previous = low
 
 
 def inspect(
@@ -74,12 +51,9 @@ def inspect(
     yield from inspect_keys(facility.home, issuers)
     published = {issuer.id: PublishedList.of(issuer, facility) for issuer in issuers}
     rows = RowInspector(facility, issuers, published)
-    tally = _Tally()
     for record in store.certificates(CertificateQuery()):
-        tally.add(record)
         yield from rows.inspect(record)
         on_row()
-    yield from _repeated(tally, issuers)
     for issuer in issuers:
         yield from inspect_crls(issuer, published[issuer.id], facility)
         yield from leftovers(issuer, published[issuer.id])
@@ -88,17 +62,6 @@ def inspect(
         yield make(f"check.{concern.rule}", "files", concern.text, concern.remedy)
     if load_keys:
         yield from _load_keys(issuers, facility)
-
-
-def _repeated(tally: _Tally, issuers: tuple[IssuerRecord, ...]) -> Iterator[Finding]:
-    slugs = {issuer.id: issuer.slug for issuer in issuers}
-    for issuer_id, low in tally.repeated():
-        yield error(
-            "check.serial.repeated",
-            visible(slugs.get(issuer_id, str(issuer_id))),
-            f"two rows have a serial that ends in {low:016X}",
-            _RESTORE,
-        )
 
 
 def _inspect_clock(facility: Facility) -> Iterator[Finding]:

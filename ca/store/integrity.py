@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, UniqueConstraint, inspect
 
 from ca.store.engine import Database
 from ca.store.tables import metadata
@@ -23,13 +23,16 @@ class Integrity:
     def faults(self) -> tuple[str, ...]:
         """One sentence each; none when the database is sound and its rules are in force."""
         with self._database.read() as connection:
+            rules = tuple(_missing_rules(connection, self._database.triggers(connection)))
+            # a reference can only be followed where what it points at is unique
+            dangling = () if rules else self._database.dangling(connection)
             return (
                 *self._database.damages(connection),
+                *rules,
                 *(
-                    f"rows of the table {table!r} refer to rows that are not there"
-                    for table in self._database.dangling(connection)
+                    f"rows of the table {one!r} refer to rows that are not there"
+                    for one in dangling
                 ),
-                *_missing_rules(connection, self._database.triggers(connection)),
             )
 
 
@@ -39,6 +42,8 @@ def _missing_rules(connection: Connection, triggers: frozenset[str]) -> Iterator
     found = inspect(connection)
     for table in metadata.sorted_tables:
         indices = {index["name"] for index in found.get_indexes(table.name)}
-        for index in sorted(str(one.name) for one in table.indexes if one.unique):
-            if index not in indices:
-                yield f"the rule {index!r}, which keeps rows apart, is gone"
+        indices |= {one["name"] for one in found.get_unique_constraints(table.name)}
+        wanted = {str(one.name) for one in table.indexes if one.unique}
+        wanted |= {str(c.name) for c in table.constraints if isinstance(c, UniqueConstraint)}
+        for rule in sorted(wanted - indices):
+            yield f"the rule {rule!r}, which keeps rows apart, is gone"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import run
+from ca.algorithms import EC_P256, KeyKind
+from ca.interfaces import Custody, IssuerState, KeyCustody, SealedKey, Secret, Signer
+from tests.cli.running import Said, run
 from tests.house import House
 
 # ---------------------------------------------------------------- status
@@ -311,3 +316,46 @@ def test_the_shell_completes_serials_issuers_and_profiles(common_house: House) -
     finally:
         os.environ.clear()
         os.environ.update(old)
+
+
+# ---------------------------------------------------------------- beside a ceremony
+
+
+class _Slow:
+    """A custody that lets another command run while it makes a key, as an RSA key would."""
+
+    def __init__(self, custody: KeyCustody, meanwhile: Callable[[], object]) -> None:
+        self._custody, self._meanwhile = custody, meanwhile
+
+    def describe(self) -> Custody:
+        return self._custody.describe()
+
+    def create(self, kind: KeyKind, *, pin: Secret | None) -> SealedKey:
+        self._meanwhile()
+        return self._custody.create(kind, pin=pin)
+
+    def open(
+        self, pem: bytes, *, spki: bytes, pin: Secret | None
+    ) -> AbstractContextManager[Signer]:
+        return self._custody.open(pem, spki=spki, pin=pin)
+
+
+def test_a_ceremony_under_way_is_left_alone_by_a_command_that_looks(tmp_path: Path) -> None:
+    from ca.services.ceremony import Plan, init_root
+    from ca.wiring import Opening, open_facility
+
+    house = House(tmp_path)
+    said: list[Said] = []
+
+    def no_pin(key: str) -> Secret:
+        raise AssertionError(f"{key} has no PIN")
+
+    opening = Opening(home=house.home, tcti="embedded", pin=no_pin, on_wait=print)
+    with open_facility(opening, create=True, on_settled=print) as facility:
+        slow = _Slow(facility.custody(), lambda: said.append(run(house, "status", "--json")))
+        issuer = init_root(
+            Plan(name="Test", kind=EC_P256, days=7300), replace(facility, custody=lambda: slow)
+        )
+
+    assert issuer.state is IssuerState.ACTIVE
+    assert json.loads(said[0].text)["issuers"][0]["state"] == "pending"

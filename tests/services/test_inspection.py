@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -364,10 +365,6 @@ def test_a_ladder_of_crls_is_as_good_as_one(house: House) -> None:
 # ---------------------------------------------------------------- the database's own rules
 
 
-def _drop_trigger(database: sqlite3.Connection) -> None:
-    database.execute("DROP TRIGGER tr_certificates_change")
-
-
 def _drop_index(database: sqlite3.Connection) -> None:
     database.execute("DROP INDEX uq_revocations_open")
 
@@ -376,17 +373,28 @@ def _dangle(database: sqlite3.Connection) -> None:
     database.execute("UPDATE crls SET issuer_id = 77 WHERE issuer_id = 2")
 
 
-@pytest.mark.parametrize("spoil", [_drop_trigger, _drop_index, _dangle])
+def _allow_serials_twice(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE others AS SELECT * FROM certificates")
+    database.execute("DROP TABLE certificates")
+    database.execute("ALTER TABLE others RENAME TO certificates")
+    database.execute("INSERT INTO certificates SELECT * FROM certificates WHERE issuer_id = 2")
+
+
+@pytest.mark.parametrize("spoil", [_drop_index, _dangle, _allow_serials_twice])
 def test_a_rule_taken_from_the_database_is_found(
     house: House, spoil: Callable[[sqlite3.Connection], None]
 ) -> None:
-    connection = sqlite3.connect(house.home / "homeca.db", isolation_level=None)
-    if spoil is _dangle:
-        connection.execute("DROP TRIGGER tr_crls_change")
-    spoil(connection)
-    connection.close()
+    with house.database() as database:
+        spoil(database)
 
     assert "check.database" in errors(house)
+
+
+def test_a_trigger_taken_from_the_database_is_found(house: House) -> None:
+    with closing(sqlite3.connect(house.home / "homeca.db")) as database:
+        database.execute("DROP TRIGGER tr_certificates_change")
+
+    assert errors(house) == {"check.database"}
 
 
 # ---------------------------------------------------------------- files

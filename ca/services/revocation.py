@@ -7,30 +7,32 @@ time, so a newer list is never overwritten by an older one.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from ca.encoding.certificate import assemble
-from ca.encoding.containers import pem
 from ca.encoding.crl import build_crl_tbs, crl_entry
 from ca.encoding.inspect import read_crl
 from ca.encoding.spki import verify
 from ca.errors import ClockSuspect, RevocationRefused
-from ca.files import PUBLIC_FILE, locked, write_whole
+from ca.files import locked
 from ca.interfaces import (
     ONE_SECOND,
     CertificateRecord,
     CrlRecord,
+    IssuerRecord,
     IssuerState,
     Reason,
     Revocation,
     Role,
     Serial,
+    Signer,
 )
 from ca.lint.gate import lint_crl_tbs
 from ca.lint.rule import LintContext
+from ca.services.crl_files import lists_of_another_home, predecessor, write_crls, write_joined
 from ca.services.facility import (
     CLOCK_MAY_LAG,
     PATIENCE,
@@ -39,15 +41,25 @@ from ca.services.facility import (
     algorithm_of,
     authorities,
 )
+from ca.services.ladder import Ladder, Shape, plan, standing_ladder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A CRL as published, and the files it was written to, PEM first."""
+    """What was cut for an issuer. crl: the list that is valid from now; rungs: it and the others.
+
+    paths: the files they were written to, PEM first.
+    """
 
     authority: Authority
     crl: CrlRecord
+    rungs: tuple[CrlRecord, ...]
     paths: tuple[Path, ...]
+
+    @property
+    def armed_until(self) -> datetime:
+        """When a server that has all rungs refuses everybody."""
+        return self.rungs[-1].next_update
 
 
 def revoke(
@@ -97,14 +109,20 @@ def release(record: CertificateRecord, facility: Facility) -> None:
 def cut_crls(
     facility: Facility,
     *,
-    days: dict[Role, int],
+    days: Mapping[Role, int],
+    ladder: Mapping[Role, Shape] | None = None,
     directory: Path | None = None,
 ) -> Iterator[Cut]:
-    """A new CRL of every issuer whose key is here, published in the home's crl/.
+    """New CRLs of every issuer whose key is here, published in the home's crl/.
 
-    days:      nextUpdate after thisUpdate, by role. Yields as each is on disk.
-    directory: publish there instead.
-    Raises: ClockSuspect, CustodyError, LintRefused, StoreError, OutputFailed.
+    An issuer with a ladder of which rungs are still to come gets one that lasts as long and
+    outranks each of them, whatever is asked for: a single list would be stale once they begin.
+
+    days:      nextUpdate after thisUpdate, by role, where there is no ladder.
+    ladder:    what ladders to cut, by role. Yields as each issuer's lists are on disk; the last
+               step, openvpn.pem, is done when all have been taken.
+    directory: publish there as well.
+    Raises:    ClockSuspect, CustodyError, LintRefused, StoreError, OutputFailed.
     """
     facility.check_clock()
     with locked(
@@ -113,69 +131,126 @@ def cut_crls(
         on_wait=facility.on_wait,
         patience=PATIENCE,
     ):
+        places = (facility.home.crl, *((directory,) if directory is not None else ()))
+        joined: list[bytes] = []
         for authority in authorities(facility.store):
             # an issuer that has ended needs no list: nothing below it is valid any more
-            if authority.issuer.has_key and authority.not_after > facility.clock():
-                crl = _cut(authority, days[authority.issuer.role], facility)
-                paths = write_crl(authority.issuer.slug, crl.der, directory or facility.home.crl)
-                yield Cut(authority=authority, crl=crl, paths=paths)
+            if authority.not_after <= facility.clock():
+                continue
+            issuer = authority.issuer
+            if not issuer.has_key:
+                joined += lists_of_another_home(issuer, facility.home)
+                continue
+            shape = ladder[issuer.role] if ladder is not None else None
+            before = predecessor(issuer, facility.home, facility.store, at=facility.clock())
+            rungs = _cut(authority, shape, days[issuer.role], facility)
+            ders = [rung.der for rung in rungs]
+            joined += [before, *ders] if before is not None else ders
+            paths = [path for place in places for path in write_crls(issuer.slug, ders, place)]
+            yield Cut(authority=authority, crl=rungs[0], rungs=rungs, paths=tuple(paths))
+        if joined:
+            for place in places:
+                write_joined(joined, place)
 
 
-def _cut(authority: Authority, days: int, facility: Facility) -> CrlRecord:
+def _cut(
+    authority: Authority, shape: Shape | None, days: int, facility: Facility
+) -> tuple[CrlRecord, ...]:
+    """Plan, reserve, lint all, sign all in one transaction with the key, record all."""
     issuer = authority.issuer
     now = facility.clock()
     last = facility.store.last_crl(issuer.id)
-    number = facility.store.reserve_crl_number(issuer.id, at=now)
-    entries, this_update = [], now
-    if last is not None:
-        this_update = max(now, last.this_update + ONE_SECOND)
-    for line in facility.store.revoked(
-        issuer.id, expired_since=last.this_update if last is not None else None
-    ):
-        entries.append(line.entry)
-        # a clock set back by a little must not date the list before what it lists
-        this_update = max(this_update, line.revoked_at)
-    if this_update > now + CLOCK_MAY_LAG:
-        raise ClockSuspect(
-            f"the last CRL or revocation of {issuer.subject} is dated "
-            f"{this_update:%Y-%m-%d %H:%M} UTC, which has not come yet",
-            remedy="set the clock, then cut again",
+    standing = standing_ladder(facility.store, issuer.id)
+    lines = [
+        (line.revoked_at, line.entry)
+        for line in facility.store.revoked(
+            issuer.id, expired_since=last.this_update if last is not None else None
         )
-    next_update = min(this_update + timedelta(days=days), authority.not_after)
-    tbs = build_crl_tbs(
-        algorithm=algorithm_of(issuer),
-        issuer_der=issuer.subject_der,
-        issuer_ski=authority.ski,
-        number=number,
-        this_update=this_update,
-        next_update=next_update,
-        entries=entries,
+    ]
+    entries = [entry for _, entry in lines]
+    newest_line = max((revoked_at for revoked_at, _ in lines), default=now)
+    first = _first_this_update(issuer, last, standing, newest_line, now=now)
+    before = standing if standing is not None and not standing.is_single else None
+    if shape is None:
+        is_coming = before is not None and before.coming(now)
+        shape = before.shape(first) if before is not None and is_coming else Shape.single(days)
+    planned = plan(
+        shape,
+        first=first,
+        earlier=before.rungs if before is not None else (),
+        not_after=authority.not_after,
     )
+    expired = _MayLeave(issuer.id, last, facility)
     previous = read_crl(last.der).tbs if last is not None else None
-    linted = lint_crl_tbs(
-        tbs,
-        context=LintContext(
-            now=this_update,
+    ready = []
+    for rung in planned:
+        number = facility.store.reserve_crl_number(issuer.id, at=now)
+        tbs = build_crl_tbs(
+            algorithm=algorithm_of(issuer),
+            issuer_der=issuer.subject_der,
+            issuer_ski=authority.ski,
+            number=number,
+            this_update=rung.this_update,
+            next_update=rung.next_update,
+            entries=entries,
+        )
+        context = LintContext(
+            now=rung.this_update,
             issuer=authority.certificate,
             crl_urls=(issuer.crl_url,) if issuer.crl_url else (),
             previous=previous,
-            expired=_MayLeave(issuer.id, last, facility),
-        ),
-    )
+            expired=expired,
+        )
+        linted = lint_crl_tbs(tbs, context=context)
+        previous = linted.facts
+        ready.append((number, rung, linted))
     with facility.key_of(issuer) as signer:
-        signature = signer.sign(linted.der)
-        verify(issuer.spki, signer.algorithm, signature, linted.der)
-        der = assemble(linted.der, signer.algorithm, signature)
-    crl = CrlRecord(
-        issuer_id=issuer.id,
-        number=number,
-        this_update=this_update,
-        next_update=next_update,
-        entries=len(entries),
-        der=der,
-    )
-    facility.store.record_crl(crl)
-    return crl
+        rungs = tuple(
+            CrlRecord(
+                issuer_id=issuer.id,
+                number=number,
+                this_update=rung.this_update,
+                next_update=rung.next_update,
+                entries=len(entries),
+                der=_signed(linted.der, issuer, signer),
+            )
+            for number, rung, linted in ready
+        )
+    if len(rungs) == 1:
+        facility.store.record_crl(rungs[0])
+    else:
+        facility.store.record_ladder(rungs)
+    return rungs
+
+
+def _signed(tbs: bytes, issuer: IssuerRecord, signer: Signer) -> bytes:
+    signature = signer.sign(tbs)
+    verify(issuer.spki, signer.algorithm, signature, tbs)
+    return assemble(tbs, signer.algorithm, signature)
+
+
+def _first_this_update(
+    issuer: IssuerRecord,
+    last: CrlRecord | None,
+    standing: Ladder | None,
+    newest_line: datetime,
+    *,
+    now: datetime,
+) -> datetime:
+    """Now, but after every list that has begun, and not before what it lists.
+
+    The clock may have been set back by a little. Raises: ClockSuspect when it was by much.
+    """
+    begun = [start for start in standing.starts if start <= now] if standing is not None else []
+    begun += [last.this_update] if last is not None else []
+    first = max([now, newest_line, *(start + ONE_SECOND for start in begun)])
+    if first > now + CLOCK_MAY_LAG:
+        raise ClockSuspect(
+            f"the last CRL or revocation of {issuer.subject} is dated "
+            f"{first:%Y-%m-%d %H:%M} UTC, which has not come yet",
+            remedy="set the clock, then cut again",
+        )
+    return first
 
 
 class _MayLeave(Container[int]):
@@ -197,15 +272,6 @@ class _MayLeave(Container[int]):
             for record in self._facility.store.by_serial(Serial(serial))
             if record.issuer_id == self._issuer_id
         )
-
-
-def write_crl(slug: str, der: bytes, directory: Path) -> tuple[Path, ...]:
-    """<slug>.crl (DER, what the CDP promises) and <slug>.crl.pem (what OpenVPN reads), whole."""
-    pem_path = directory / f"{slug}.crl.pem"
-    der_path = directory / f"{slug}.crl"
-    write_whole(pem_path, pem("X509 CRL", der), mode=PUBLIC_FILE, replace=True)
-    write_whole(der_path, der, mode=PUBLIC_FILE, replace=True)
-    return pem_path, der_path
 
 
 def still_live(

@@ -158,6 +158,7 @@ def test_the_file_a_server_reads_is_the_newest_crl(rig: Rig) -> None:
     assert sorted(path.name for path in (rig.path / "crl").iterdir()) == [
         "intermediate-1.crl",
         "intermediate-1.crl.pem",
+        "openvpn.pem",
         "root.crl",
         "root.crl.pem",
     ]

@@ -1,0 +1,167 @@
+"""A ladder: CRLs cut together, each taking over on the day the one before grows old.
+
+OpenVPN reads all of them from one file and uses the one that is valid now, so a server stays
+armed with the CA switched off. Among valid lists the later thisUpdate wins, not the higher number
+(client-rules d.7, CRL 1 and 2). Hence the two rules of a plan:
+
+- no gap: every rung begins while the one before is still good for half of its life;
+- no stale rung wins: for each rung of the ladder before that is still to come, the new ladder has
+  one that begins ONE_SECOND later and lasts as long. An old file that somebody kept beside the new
+  one then speaks for that second at most, and never again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from ca.interfaces import ONE_SECOND, CertificateStore, CrlTrace
+from ca.services.publication import cut_together
+
+#: No list is good for longer than a year and a day (CA/B BR §4.9.7), and a rung lives two steps.
+LONGEST_STEP = timedelta(days=183)
+SHORTEST_STEP = timedelta(hours=1)
+MOST_RUNGS = 120
+
+#: Rungs closer than this are one: each re-cut moves a rung by a second, and none may tie.
+CLOSE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a cut is to look like. life: nextUpdate after thisUpdate of each rung.
+
+    step: from one rung to the next. span: from the first thisUpdate to the last nextUpdate.
+    """
+
+    step: timedelta
+    life: timedelta
+    span: timedelta
+
+    @classmethod
+    def of_steps(cls, count: int, step: timedelta) -> Shape:
+        """`count` rungs; each lives two steps, so that the next takes over at its half."""
+        return cls(step=step, life=2 * step, span=(count + 1) * step)
+
+    @classmethod
+    def single(cls, days: int) -> Shape:
+        """One list and nothing after it."""
+        life = timedelta(days=days)
+        return cls(step=life / 2, life=life, span=life)
+
+    def as_long_as(self, other: Shape) -> Shape:
+        """As many of its own rungs as it takes to last as long as `other`."""
+        return replace(self, span=max(self.span, other.span))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """When one list is valid."""
+
+    this_update: datetime
+    next_update: datetime
+
+
+def plan(
+    shape: Shape, *, first: datetime, earlier: Sequence[Rung] = (), not_after: datetime
+) -> tuple[Rung, ...]:
+    """The rungs of a ladder that begins at `first`, in order.
+
+    earlier:   the rungs of the ladder it replaces, in order; `first` is after all that have begun.
+    not_after: the issuer's end; no rung goes beyond it.
+    Returns:   at least one rung. Each begins before the one before ends, and whichever of the
+               earlier ones is good at some moment, one that began later than it is good as well.
+    """
+    outranking = iter([one.this_update + ONE_SECOND for one in earlier if one.this_update >= first])
+    horizon = min(first + shape.span, not_after)
+    starts, due = [first], next(outranking, None)
+    while True:
+        following = starts[-1] + shape.step if starts[-1] + shape.life < horizon else not_after
+        if due is not None and due <= following + CLOSE:
+            following, due = due, next(outranking, None)
+        if following >= not_after:
+            break
+        starts.append(following)
+    return tuple(
+        Rung(
+            this_update=start,
+            next_update=min(
+                max(
+                    [start + shape.life]
+                    + [one.next_update for one in earlier if one.this_update < start]
+                ),
+                not_after,
+            ),
+        )
+        for start in starts
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The lists of an issuer that were cut last, lowest number first; often only one."""
+
+    traces: tuple[CrlTrace, ...]
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        return tuple(
+            Rung(this_update=trace.this_update, next_update=trace.next_update)
+            for trace in self.traces
+            if trace.this_update is not None and trace.next_update is not None
+        )
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        return tuple(rung.this_update for rung in self.rungs)
+
+    @property
+    def cut_at(self) -> datetime:
+        """thisUpdate of the first rung: what was revoked later is on none of them."""
+        return self.starts[0]
+
+    @property
+    def armed_until(self) -> datetime:
+        """nextUpdate of the last rung: then servers that have this ladder refuse everybody."""
+        return max(rung.next_update for rung in self.rungs)
+
+    @property
+    def is_single(self) -> bool:
+        return len(self.traces) == 1
+
+    def coming(self, at: datetime) -> tuple[datetime, ...]:
+        """thisUpdate of the rungs that have not begun."""
+        return tuple(start for start in self.starts if start > at)
+
+    def current(self, at: datetime) -> CrlTrace:
+        """The rung a client uses: the latest that has begun; the first, before any has."""
+        begun = sum(start <= at for start in self.starts)
+        return self.traces[max(0, begun - 1)]
+
+    def shape(self, first: datetime) -> Shape:
+        """For a cut at `first` that lasts as long as this one: the same end, anew from now."""
+        life = max(rung.next_update - rung.this_update for rung in self.rungs)
+        return Shape(step=life / 2, life=life, span=max(life, self.armed_until - first))
+
+
+def standing_ladder(store: CertificateStore, issuer_id: int) -> Ladder | None:
+    """The newest cut of an issuer, a ladder or a single list; None before the first."""
+    kept = store.last_crl(issuer_id)
+    if kept is None:
+        return None
+    return Ladder(cut_together(kept, store))
+
+
+def is_outranked(coming: Iterable[datetime], ladder: Sequence[datetime]) -> bool:
+    """Is each rung of an earlier cut that is still `coming` followed closely by one of `ladder`?
+
+    Closely: each cut in between moved it by ONE_SECOND.
+    """
+    return all(any(moment < start <= moment + CLOSE for start in ladder) for moment in coming)
+
+
+def has_gap(rungs: Sequence[Rung]) -> bool:
+    """Is there a moment between the first and the last rung at which none is valid?"""
+    return any(after.this_update > before.next_update for before, after in pairwise(rungs))

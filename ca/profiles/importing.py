@@ -202,7 +202,6 @@ def _text(
         "[ extensions ]",
         *(f"{e.name} = {escape(e.value)}" for e in cnf.sections[section].values()),
         *_added_names(directives),
-        *_added_place(directives),
     ]
     for name in _referred(cnf, section):
         lines += ["", f"[ {name} ]"]
@@ -240,16 +239,6 @@ def _added_names(directives: list[ExtensionDirective]) -> list[str]:
     return [
         "# added: names of the request, without which no phone or browser takes a server",
         '{% if names %}subjectAltName = {{ "" if subject else "critical, " }}@alt_names{% endif %}',
-    ]
-
-
-def _added_place(directives: list[ExtensionDirective]) -> list[str]:
-    """OpenSSL, and so OpenVPN, refuses a certificate that lacks the place its CRL names."""
-    if any(d.oid == EXTENSIONS["crlDistributionPoints"] for d in directives):
-        return []
-    return [
-        "# added: the place of the CRL, where this CA has one (otherwise: different CRL scope)",
-        "{% if crl_url %}crlDistributionPoints = URI:{{ crl_url }}{% endif %}",
     ]
 
 

@@ -161,13 +161,28 @@ def test_a_value_never_becomes_a_template() -> None:
     assert comment.value == "{{ key }} {% if names %} {# $x"
 
 
-def test_a_place_for_the_crl_is_added_where_the_file_names_none() -> None:
-    context = RenderContext(crl_url="http://ca.home.arpa/x.crl")
-    for profile in imported(GUIDE, context).values():
-        assert [d.name for d in profile.extensions].count("crlDistributionPoints") == 1
+def test_a_section_is_used_as_it_is_written_whatever_places_this_ca_has() -> None:
+    places = RenderContext(
+        names=frozenset({"dns"}),
+        crl_url="http://ca.home.arpa/x.crl",
+        issuer_url="http://ca.home.arpa/x.cer",
+        ocsp_url="http://ca.home.arpa/ocsp",
+    )
+    guide = read_cnf(GUIDE, source="openssl.cnf")
+    for name, profile in imported(GUIDE, places).items():
+        section, _, _ = name.partition("-")
+        theirs = [(e.name, e.value) for e in guide.sections[section].values()]
+        written = read_cnf(profile.text, source=name).sections["extensions"].values()
+        ours = [(e.name, e.value) for e in written]
+        added = [("subjectAltName", "@alt_names")] if section == "server_cert" else []
+        assert ours == theirs + added
     own = GUIDE.replace("[ usr_cert ]", "[ usr_cert ]\ncrlDistributionPoints = URI:http://b/")
-    assert "URI:http://b/" in imported(own, context)["usr_cert"].text
-    assert "ca.home.arpa" not in imported(own, context)["usr_cert"].text
+    assert "crlDistributionPoints = URI:http://b/" in imported(own, places)["usr_cert"].text
+
+
+def test_only_a_server_for_want_of_names_becomes_a_template() -> None:
+    marked = {profile.name for profile in import_cnf(GUIDE, "x") if "{%" in profile.text}
+    assert marked == {"server_cert", "server_cert-policy_loose"}
 
 
 SECTIONS = st.sampled_from([part for part in GUIDE.split("\n\n") if part.startswith("[")])

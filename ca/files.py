@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ca.errors import HomeNotPrivate, OutputExists, OutputFailed
+from ca.failpoints import failpoint
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -98,10 +99,12 @@ def write_whole(path: Path, octets: bytes, *, mode: int, replace: bool = False) 
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        failpoint("file.synced")
         if replace:
             scratch.replace(path)
         else:
             _appear(scratch, path)
+        failpoint("file.appeared")
         sync_directory(path.parent)
     except FileExistsError as error:
         raise OutputExists(

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ca.failpoints import failpoint
 from ca.files import check_private
 from ca.home import Home
 from ca.interfaces import CertificateStore, Custody, Secret, Settlement
@@ -133,6 +134,7 @@ def open_facility(
         )
         for settlement in settle(facility):
             on_settled(settlement)
+        failpoint("home.opened")
         yield facility
 
 

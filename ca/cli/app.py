@@ -33,6 +33,7 @@ from ca.errors import (
     UsageError,
     VerificationFailed,
 )
+from ca.failpoints import failpoint
 
 #: Exit statuses, by family; the first that fits. 0 is success, 2 also typer's usage errors.
 EXIT_STATUSES: tuple[tuple[type[HomecaError], int], ...] = (
@@ -103,6 +104,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
+        failpoint("command.begun")
         outcome = app(standalone_mode=False)
     except HomecaError as error:
         if os.environ.get("HOMECA_DEBUG"):
@@ -157,6 +159,7 @@ def _leave(status: int) -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         status = status or 1
+    failpoint("command.acknowledged")
     os._exit(status)
 
 

@@ -22,6 +22,7 @@ from ca.cli.output import day, document, error_fields, fields, result, say, show
 from ca.cli.progress import Progress
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import HomecaError, OutputExists, UsageError
+from ca.failpoints import failpoint
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.interfaces import CustodyKind, serial_text
 from ca.names import DistinguishedName, parse_general_name, visible
@@ -312,6 +313,7 @@ def _read(source: str) -> Request:
         raise RequestMalformed(
             f"it has more than {_REQUEST_LIMIT} octets", remedy="give the request file"
         ) from error
+    failpoint("request.read")
     return parse_request(read_request(octets))
 
 

@@ -19,6 +19,7 @@ from ca.cli.options import (
 from ca.cli.output import day, document, fields, good, result, say, warn, when
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import UsageError
+from ca.failpoints import failpoint
 from ca.interfaces import CertificateRecord, Reason, Role, serial_text
 from ca.names import visible
 
@@ -76,6 +77,7 @@ def revoke(
     invalidity = parse_moment(moment) if moment is not None else None
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         record = find_certificate(certificate, found.store)
+        failpoint("certificate.found")
         if dry_run:
             say(f"would revoke {_named(record)} ({reason}); nothing was changed")
             return

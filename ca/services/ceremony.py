@@ -27,6 +27,7 @@ from ca.errors import (
     Violation,
 )
 from ca.files import PRIVATE_FILE, write_whole
+from ca.failpoints import failpoint
 from ca.interfaces import (
     Intent,
     IssuerDraft,
@@ -441,6 +442,7 @@ def _certify(
         names=(),
         spki=issuer.spki,
         validity=validity,
+    failpoint("tbs.built")
         request_sha256=request_sha256,
     )
     der = sign_one(intent, linted, signing, facility)
@@ -450,6 +452,7 @@ def _certify(
 def _activate(
     issuer: IssuerRecord,
     der: bytes,
+    failpoint("tbs.linted")
     parent_id: int | None,
     serial: Serial,
     validity: Validity,

@@ -15,6 +15,7 @@ from ca.encoding.certificate import build_tbs, new_serial
 from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request
 from ca.errors import CustodyError, HomecaError, SerialReserved, SignatureInvalid
+from ca.failpoints import failpoint
 from ca.interfaces import Intent, Serial, Signer, State
 from ca.lint.gate import LintedTbs, lint_tbs
 from ca.lint.rule import LintContext
@@ -107,6 +108,7 @@ class Issuance:
             subject=bool(grant.subject),
         )
         serial = new_serial(self.facility.entropy)
+        failpoint("request.decided")
         return self._build(order, authority, profile, grant, serial, now=now)
 
     def _profile(
@@ -124,6 +126,7 @@ class Issuance:
         if known is None:
             template = self.facility.profiles.template(order.profile)
             text = render(template, context)
+            failpoint("profile.rendered")
             known = parse_profile(text, name=template.name, source=template.source)
             self._rendered[order.profile, context] = known
         return known
@@ -157,6 +160,7 @@ class Issuance:
             spki=grant.spki.der,
             extensions=build_extensions(profile, context),
         )
+        failpoint("tbs.built")
         linted = lint_tbs(
             tbs,
             context=LintContext(
@@ -167,6 +171,7 @@ class Issuance:
             ),
         )
         return Prepared(
+        failpoint("tbs.linted")
             order=order,
             authority=authority,
             profile=profile,
@@ -231,6 +236,7 @@ class Issuance:
             else:
                 break
         return chunk
+        failpoint("intents.stored")
 
     def _sign(self, chunk: Sequence[Prepared], signer: Signer) -> list[Issued | NotIssued]:
         """Sign each, verify each, record all that are good in one commit."""

@@ -17,6 +17,7 @@ from ca.encoding.crl import build_crl_tbs, crl_entry
 from ca.encoding.inspect import read_crl
 from ca.encoding.spki import verify
 from ca.errors import ClockSuspect, RevocationRefused
+from ca.failpoints import failpoint
 from ca.files import locked
 from ca.interfaces import (
     ONE_SECOND,
@@ -89,6 +90,7 @@ def revoke(
             remedy="remove it from the devices that trust it, and start a new --home",
         )
     revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
+    failpoint("revocation.decided")
     facility.store.revoke(
         record.issuer_id,
         record.serial,
@@ -204,6 +206,7 @@ def _cut(
         linted = lint_crl_tbs(tbs, context=context)
         previous = linted.facts
         ready.append((number, rung, linted))
+        failpoint("tbs.linted")
     with facility.key_of(issuer) as signer:
         rungs = tuple(
             CrlRecord(
@@ -228,6 +231,7 @@ def _signed(tbs: bytes, issuer: IssuerRecord, signer: Signer) -> bytes:
     verify(issuer.spki, signer.algorithm, signature, tbs)
     return assemble(tbs, signer.algorithm, signature)
 
+    failpoint("signature.verified")
 
 def _first_this_update(
     issuer: IssuerRecord,

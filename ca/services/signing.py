@@ -11,6 +11,7 @@ from ca.encoding.certificate import assemble
 from ca.encoding.crl import crl_entry
 from ca.encoding.spki import verify
 from ca.errors import CustodyError, HomecaError, SignatureInvalid, SignatureUncertain
+from ca.failpoints import failpoint
 from ca.interfaces import Intent, IssuerRecord, Reason, Serial, Signer, State
 from ca.lint.gate import LintedTbs
 from ca.services.facility import Facility
@@ -24,6 +25,7 @@ def sign_linted(tbs: LintedTbs, signer: Signer, spki: bytes) -> bytes:
     """
     signature = signer.sign(tbs.der)
     verify(spki, signer.algorithm, signature, tbs.der)
+    failpoint("signature.verified")
     return assemble(tbs.der, signer.algorithm, signature)
 
 
@@ -54,6 +56,7 @@ def sign_one(intent: Intent, tbs: LintedTbs, issuer: IssuerRecord, facility: Fac
     """
     with facility.issuing():
         facility.store.record_intents([intent], at=facility.clock())
+        failpoint("intents.stored")
         try:
             with facility.key_of(issuer) as signer:
                 der = sign_linted(tbs, signer, issuer.spki)

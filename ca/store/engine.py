@@ -26,6 +26,7 @@ from ca.errors import (
     StoreNotDurable,
     StoreUnwritable,
 )
+from ca.failpoints import failpoint
 from ca.store.faults import translated
 
 #: Seconds a command waits for another one to end its transaction.
@@ -76,7 +77,10 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One durable commit, or nothing. The write lock is taken at once, not on first use."""
         with translated(self.shown), self.engine.begin() as connection:
+            failpoint("store.begun")
             yield connection
+            failpoint("store.committing")
+        failpoint("store.committed")
 
     @contextmanager
     def migrate(self) -> Iterator[Connection]:

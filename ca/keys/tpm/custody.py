@@ -14,6 +14,7 @@ from ca.algorithms import KEY_KINDS, KeyKind
 from ca.encoding.tpm import PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import KeyKindUnsupported, TpmTampered
+from ca.failpoints import failpoint
 from ca.interfaces import Custody, SealedKey, Secret, TpmReport
 from ca.keys.tpm import capabilities, reach
 from ca.keys.tpm.link import Link
@@ -108,6 +109,7 @@ class TpmCustody:
             with tpm.esapi() as esapi, tpm.wire.patience(tpm.creation_deadline):
                 made = esapi.create(tpm.srk, sensitive, template, session1=tpm.session)
                 private, public = bytes(made[0].marshal()), bytes(made[1].marshal())
+        failpoint("key.made")
         area = PublicArea.from_tpm2b(public)
         asked = PublicArea.from_tpm2b(bytes(template.marshal()))
         if (area.kind, area.attributes, area.scheme) != (kind, asked.attributes, asked.scheme):
@@ -137,6 +139,7 @@ class TpmCustody:
             try:
                 with tpm.esapi() as esapi:
                     esapi.tr_set_auth(handle, auth)
+                failpoint("key.loaded")
                 yield TpmSigner(tpm, handle, area)
             finally:
                 tpm.flush(handle)

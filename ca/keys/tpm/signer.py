@@ -16,6 +16,7 @@ from ca.errors import (
     SignatureUncertain,
     TpmTampered,
 )
+from ca.failpoints import failpoint
 from ca.interfaces import Secret
 from ca.keys.tpm.return_codes import CC_SIGN
 from ca.keys.tpm.transaction import Transaction
@@ -57,12 +58,14 @@ class TpmSigner:
         """
         digest = hashlib.new(self._algorithm.hash, octets).digest()
         sent = len(self._tpm.wire.commands)
+        failpoint("signature.asking")
         try:
             with self._tpm.esapi() as esapi:
                 signature = esapi.sign(
                     self._handle, digest, self._scheme, session1=self._tpm.session
                 )
                 answer = bytes(signature.marshal())
+            failpoint("signature.made")
             return signature_value(answer, algorithm=self._algorithm, kind=self._kind)
         except (TpmTampered, EncodingError) as error:
             if CC_SIGN in self._tpm.wire.commands[sent:]:

@@ -375,6 +375,12 @@ class TpmAnchorMissing(CustodyError):
     code = "custody.tpm-anchor-missing"
 
 
+class TpmEndorsementRefused(CustodyError):
+    """The TPM makes no attestation key: its endorsement hierarchy has a password or is off."""
+
+    code = "custody.tpm-endorsement"
+
+
 class TpmLockedOut(CustodyError):
     """TPM_RC_LOCKOUT: too many wrong authValues (TPM 2.0 Part 1, dictionary attack)."""
 

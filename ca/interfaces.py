@@ -145,9 +145,10 @@ class KeyCustody(Protocol):
         """Which TPM this is, asked of the TPM itself. The storage key is made if missing."""
         ...
 
-    def create(self, kind: KeyKind, *, pin: Secret | None) -> SealedKey:
+    def create(self, kind: KeyKind, *, pin: Secret | None, attest: bool = False) -> SealedKey:
         """A new fixedTPM, fixedParent, sensitiveDataOrigin signing key, PIN as authValue.
 
+        attest: have the TPM say so as well (TPM2_CertifyCreation).
         Raises: CustodyError naming the kinds this TPM can make when `kind` is not one.
         """
         ...
@@ -159,6 +160,32 @@ class KeyCustody(Protocol):
 
         spki: the public key the certificate names; a blob with another one is refused.
         """
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Keep one transaction open: everything asked meanwhile goes through it."""
+        ...
+
+    def tpm_name(self) -> bytes:
+        """The Name of the storage key (Part 1 §16): which TPM this is. Within `hold`."""
+        ...
+
+    def anchor(self, place: AnchorPlace) -> Anchor:
+        """The indices where they were placed; the TPM is not asked yet. Within `hold`."""
+        ...
+
+    def place_anchor(self, ledger: bytes) -> AnchorPlace:
+        """The indices of this ledger, made when they are not there. Within `hold`."""
+        ...
+
+    def attestation_key(self) -> bytes | None:
+        """TPM2B_PUBLIC of the attestation key; None when this TPM makes none. Within `hold`."""
+        ...
+
+    def certify(
+        self, pem: bytes, *, spki: bytes, pin: Secret | None, qualifying: bytes
+    ) -> KeyAttestation:
+        """What the attestation key says of a key that is here: TPM2_Certify."""
         ...
 
 
@@ -510,10 +537,10 @@ class AnchorPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorReading:
-    """What the two indices hold. None: never written."""
+    """What the two indices hold."""
 
-    value: bytes | None
-    counter: int | None
+    value: bytes
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -550,7 +577,9 @@ class Anchor(Protocol):
         """The head index becomes SHA-256(what it holds ‖ link)."""
         ...
 
-    def increment(self) -> None: ...
+    def increment(self, *, last: bool = False) -> None:
+        """One more. last: nothing else is asked of the TPM in this hold."""
+        ...
 
     def certify(self, qualifying: bytes) -> tuple[bytes, Attested, Attested]:
         """TPM2B_PUBLIC of the attestation key, and what it signs of head and counter."""
@@ -736,16 +765,20 @@ class CertificateStore(Protocol):
     def record_crl(self, crl: CrlRecord) -> None: ...
 
     # -- the ledger: every act above appends its entries in its own commit
-    def ledger(self, *, after: int = 0) -> Iterator[LedgerEntry]:
-        """Its entries in order, from one snapshot, in flat memory."""
+    def ledger(self, *, after: int = 0, until: int | None = None) -> Iterator[LedgerEntry]:
+        """Its entries in order, those after one and until another, from one snapshot."""
         ...
 
     def ledger_end(self) -> LedgerEntry:
         """The newest entry. Raises: LedgerBroken when there is none."""
         ...
 
-    def ledger_notes(self) -> Iterator[LedgerEntry]:
-        """Entries about anchors and settings, newest first."""
+    def ledger_notes(self, event: LedgerEvent) -> Iterator[LedgerEntry]:
+        """Entries of one event about anchors or settings, newest first."""
+        ...
+
+    def ledger_waiting(self) -> bool:
+        """Is something noted for the next act that no act has taken along yet?"""
         ...
 
     def note_with_next(

@@ -212,22 +212,33 @@ def crl(
     }
 
 
-def anchor_placed(*, tpm: bytes, head: int, counter: int) -> dict[str, object]:
-    return {"tpm": tpm.hex(), "head": head, "counter": counter}
+def anchor_placed(
+    *, tpm: bytes, head: int, counter: int, value: bytes, count: int, attestation_key: bytes | None
+) -> dict[str, object]:
+    """tpm, attestation_key: Names. head, counter: handles. value, count: what they held then."""
+    return anchored(tpm=tpm, head=head, counter=counter, seq=0, value=value, count=count) | {
+        "attestation_key": None if attestation_key is None else attestation_key.hex()
+    }
 
 
-def anchored(*, tpm: bytes, seq: int, value: bytes, count: int) -> dict[str, object]:
+def anchored(
+    *, tpm: bytes, head: int, counter: int, seq: int, value: bytes, count: int
+) -> dict[str, object]:
     """A TPM was found with its head at entry `seq`. value, count: what its indices hold."""
-    return {"tpm": tpm.hex(), "seq": seq, "value": value.hex(), "count": count}
+    return {
+        "tpm": tpm.hex(),
+        "head": head,
+        "counter": counter,
+        "seq": seq,
+        "value": value.hex(),
+        "count": count,
+    }
 
 
 def accepted(
-    *, tpm: bytes, value: bytes | None, count: int | None, reason: str
+    *, tpm: bytes, head: int, counter: int, seq: int, value: bytes, count: int, reason: str
 ) -> dict[str, object]:
-    """What the indices held when an operator took this record for true although they differ."""
-    return {
-        "tpm": tpm.hex(),
-        "value": None if value is None else value.hex(),
-        "count": count,
-        "reason": reason,
+    """What the indices held when an operator took this record, up to `seq`, for true."""
+    return anchored(tpm=tpm, head=head, counter=counter, seq=seq, value=value, count=count) | {
+        "reason": reason
     }

@@ -29,6 +29,7 @@ ALG_NULL = 0x0010
 ALG_RSAES = 0x0015
 ALG_ECDAA = 0x001A
 ALG_ECC = 0x0023
+ALG_SHA256 = 0x000B
 
 #: TPM_ALG_ID to hashlib, for Names; SHA-1 may still name a foreign object.
 NAME_HASHES: dict[int, str] = {0x0004: "sha1"} | {h.tpm: h.name for h in HASHES.values()}

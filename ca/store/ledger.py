@@ -32,6 +32,9 @@ from ca.store.tables import LEDGER_NOTES, certificates, ledger, revocations
 #: Entries fetched at a time.
 _PAGE = 1000
 
+#: Where mostly the first is wanted.
+_FEW = 4
+
 
 @dataclass(frozen=True, slots=True)
 class _Note:
@@ -85,7 +88,11 @@ class LedgerRows:
     def note_with_next(
         self, event: LedgerEvent, details: Mapping[str, object], *, at: datetime
     ) -> None:
-        """An entry that stands before those of the next act, in its commit: it costs none."""
+        """An entry that stands before those of the next act, in its commit: it costs none.
+
+        One that was noted before and has the same event is forgotten.
+        """
+        self._waiting[:] = [waiting for waiting in self._waiting if waiting.event is not event]
         self._waiting.append(_Note(event, at, None, None, details_text(details)))
 
     def note(
@@ -96,9 +103,14 @@ class LedgerRows:
             act.note(event, details, at=at)
         return self.ledger_end()
 
-    def ledger(self, *, after: int = 0) -> Iterator[LedgerEntry]:
-        """Its entries in order, from one snapshot, in flat memory."""
+    def ledger(self, *, after: int = 0, until: int | None = None) -> Iterator[LedgerEntry]:
+        """Its entries in order, those after one and until another, from one snapshot.
+
+        Memory stays flat.
+        """
         query = select(ledger).where(ledger.c.seq > after).order_by(ledger.c.seq)
+        if until is not None:
+            query = query.where(ledger.c.seq <= until)
         with self._database.read() as connection:
             for row in connection.execution_options(yield_per=_PAGE).execute(query):
                 yield _entry(row)
@@ -108,11 +120,19 @@ class LedgerRows:
         with self._database.read() as connection:
             return _end(connection)
 
-    def ledger_notes(self) -> Iterator[LedgerEntry]:
-        """Entries about anchors and settings, newest first."""
-        query = select(ledger).where(LEDGER_NOTES).order_by(ledger.c.seq.desc())
+    def ledger_waiting(self) -> bool:
+        """Is something noted for the next act that no act has taken along yet?"""
+        return bool(self._waiting)
+
+    def ledger_notes(self, event: LedgerEvent) -> Iterator[LedgerEntry]:
+        """Entries of one event about anchors or settings, newest first."""
+        query = (
+            select(ledger)
+            .where(LEDGER_NOTES, ledger.c.event == event.value)
+            .order_by(ledger.c.seq.desc())
+        )
         with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+            for row in connection.execution_options(yield_per=_FEW).execute(query):
                 yield _entry(row)
 
     def histories(self) -> Iterator[SerialHistory]:

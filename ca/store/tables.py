@@ -304,4 +304,4 @@ ledger = Table(
     sqlite_strict=True,
 )
 _partial("ix_ledger_serial", ledger.c.serial, ledger.c.issuer_id, where=_OF_SERIALS)
-_partial("ix_ledger_notes", ledger.c.seq, where=LEDGER_NOTES)
+_partial("ix_ledger_notes", ledger.c.event, ledger.c.seq, where=LEDGER_NOTES)

@@ -46,7 +46,7 @@ def upgrade() -> None:
     notes = sa.text("event IN ('anchor-placed', 'anchored', 'accepted', 'settings')")
     for name, columns, where in (
         ("ix_ledger_serial", ["serial", "issuer_id"], of_serials),
-        ("ix_ledger_notes", ["seq"], notes),
+        ("ix_ledger_notes", ["event", "seq"], notes),
     ):
         op.create_index(name, "ledger", columns, sqlite_where=where, postgresql_where=where)
     pen = Pen()

@@ -1,7 +1,9 @@
 """`ca.interfaces.KeyCustody` in a TPM: makes keys that stay inside, and signs with them.
 
 Every method is one transaction: lock, open the TPM, a session salted to its storage key, the
-work, close. Nothing stays open between two, so any number of processes can take turns.
+work, close. Nothing stays open between two, so any number of processes can take turns. `hold`
+makes one transaction of all that is asked within it: for a command that reads the ledger's
+anchor before it signs and writes it afterwards.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from ca.encoding.tpm import PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import KeyKindUnsupported, TpmTampered
 from ca.failpoints import failpoint
-from ca.interfaces import Custody, SealedKey, Secret, TpmReport
-from ca.keys.tpm import capabilities, reach
+from ca.interfaces import AnchorPlace, Custody, KeyAttestation, SealedKey, Secret, TpmReport
+from ca.keys.tpm import attesting, capabilities, reach
+from ca.keys.tpm.anchor import NvAnchor, place_anchor
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.lock import exclusive
 from ca.keys.tpm.signer import TpmSigner, auth_value, require_own_key, require_usable_pin
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import (
+    ESYS_TR,
     TPM2B_PRIVATE,
     TPM2B_PUBLIC,
     TPM2B_SENSITIVE_CREATE,
@@ -71,6 +75,7 @@ class TpmCustody:
         self._lock_seconds = lock_seconds
         self._owner_auth = owner_auth
         self._around = around
+        self._held: Transaction | None = None
 
     def describe(self) -> Custody:
         """Which TPM this is, asked of the TPM itself. The storage key is made if missing.
@@ -95,10 +100,18 @@ class TpmCustody:
         with self._open() as tpm:
             return capabilities.report(tpm, tcti=tpm.wire.link.name)
 
-    def create(self, kind: KeyKind, *, pin: Secret | None, any_scheme: bool = False) -> SealedKey:
+    def create(
+        self,
+        kind: KeyKind,
+        *,
+        pin: Secret | None,
+        any_scheme: bool = False,
+        attest: bool = False,
+    ) -> SealedKey:
         """A new fixedTPM, fixedParent, sensitiveDataOrigin signing key, PIN as authValue.
 
         any_scheme: for a device: it signs with whatever a TLS handshake agrees on.
+        attest: have the TPM say so as well; where it will not, the key has no attestation.
         Raises: KeyKindUnsupported naming the kinds this TPM can make; PinUnusable; CustodyError.
         """
         auth = require_usable_pin(pin) if pin is not None else b""
@@ -106,9 +119,11 @@ class TpmCustody:
             _require_supported(tpm, kind)
             template = capabilities.key_template(kind, any_scheme=any_scheme)
             sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=auth))
+            tpm.make_room()
             with tpm.esapi() as esapi, tpm.wire.patience(tpm.creation_deadline):
                 made = esapi.create(tpm.srk, sensitive, template, session1=tpm.session)
                 private, public = bytes(made[0].marshal()), bytes(made[1].marshal())
+            attestation = attesting.of_creation(tpm, made) if attest else None
         failpoint("key.made")
         area = PublicArea.from_tpm2b(public)
         asked = PublicArea.from_tpm2b(bytes(template.marshal()))
@@ -118,7 +133,7 @@ class TpmCustody:
                 remedy="do not use this TPM",
             )
         key = TssKey(public=public, private=private, empty_auth=not auth)
-        return SealedKey(kind=kind, pem=key.to_pem(), spki=area.spki)
+        return SealedKey(kind=kind, pem=key.to_pem(), spki=area.spki, attestation=attestation)
 
     @contextlib.contextmanager
     def open(self, pem: bytes, *, spki: bytes, pin: Secret | None) -> Iterator[TpmSigner]:
@@ -131,7 +146,25 @@ class TpmCustody:
         key = TssKey.from_pem(pem)
         area = require_own_key(key, spki=spki)
         auth = auth_value(key, pin)
+        with self._loaded(key, auth) as (tpm, handle):
+            yield TpmSigner(tpm, handle, area)
+
+    def certify(
+        self, pem: bytes, *, spki: bytes, pin: Secret | None, qualifying: bytes
+    ) -> KeyAttestation:
+        """What the attestation key says of a key that is here: TPM2_Certify (Part 3 §18.2).
+
+        Raises: as `open`; TpmEndorsementRefused.
+        """
+        key = TssKey.from_pem(pem)
+        require_own_key(key, spki=spki)
+        with self._loaded(key, auth_value(key, pin)) as (tpm, handle):
+            return attesting.of_key(tpm, handle, key.public, qualifying=qualifying)
+
+    @contextlib.contextmanager
+    def _loaded(self, key: TssKey, auth: bytes) -> Iterator[tuple[Transaction, ESYS_TR]]:
         with self._transaction() as tpm, tpm.parent(key.parent) as parent:
+            tpm.make_room()
             with tpm.esapi() as esapi:
                 private, _ = TPM2B_PRIVATE.unmarshal(key.private)
                 public, _ = TPM2B_PUBLIC.unmarshal(key.public)
@@ -140,13 +173,55 @@ class TpmCustody:
                 with tpm.esapi() as esapi:
                     esapi.tr_set_auth(handle, auth)
                 failpoint("key.loaded")
-                yield TpmSigner(tpm, handle, area)
+                yield tpm, handle
             finally:
-                tpm.flush(handle)
+                tpm.drop(handle)
+
+    # -- one transaction of many, and what the ledger needs of it
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep one transaction open: everything asked meanwhile goes through it.
+
+        Other processes wait for it, so ask people for their PINs before.
+        """
+        with self._transaction() as tpm:
+            before, self._held = self._held, tpm
+            try:
+                yield
+            finally:
+                self._held = before
+
+    def tpm_name(self) -> bytes:
+        """The Name of the storage key (Part 1 §16): which TPM this is. Within `hold`."""
+        return PublicArea.from_tpm2b(self._holding().public).name
+
+    def anchor(self, place: AnchorPlace) -> NvAnchor:
+        """The indices where they were placed; the TPM is not asked yet. Within `hold`."""
+        return NvAnchor(self._holding(), place)
+
+    def place_anchor(self, ledger: bytes) -> AnchorPlace:
+        """The indices of this ledger, made when they are not there. Within `hold`.
+
+        Raises: TpmOwnerAuthNeeded, CustodyError.
+        """
+        return place_anchor(self._holding(), ledger, tpm_name=self.tpm_name())
+
+    def attestation_key(self) -> bytes | None:
+        """TPM2B_PUBLIC of the attestation key; None when this TPM makes none. Within `hold`."""
+        return attesting.attestation_public(self._holding())
+
+    def _holding(self) -> Transaction:
+        if self._held is None:
+            raise RuntimeError("the TPM is not held: use `with custody.hold():`")
+        return self._held
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Transaction]:
         """The TPM to ourselves, without a session."""
+        if self._held is not None:
+            yield self._held
+            return
         tcti = reach.choose(self._tcti)
         with exclusive(self._lock_file, seconds=self._lock_seconds, on_wait=self._on_wait):
             link = reach.open_link(
@@ -166,6 +241,9 @@ class TpmCustody:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         """The TPM to ourselves, its storage key pinned, a session salted to that."""
+        if self._held is not None:
+            yield self._held
+            return
         with self._open() as tpm:
             if self._srk_public is None:
                 tpm.find_storage_key()

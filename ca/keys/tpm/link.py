@@ -57,6 +57,14 @@ def command_code(command: bytes) -> int:
     return int.from_bytes(command[6:10], "big")
 
 
+def forgets(link: Link) -> bool:
+    """Do our objects and sessions end with the link, without being flushed one by one?
+
+    A TPM of our own ends itself; the kernel's resource manager drops what its user leaves.
+    """
+    return link.is_ours or link.name.startswith("device:/dev/tpmrm")
+
+
 def answer_length(header: bytes) -> int:
     """The whole length an answer's header announces. Raises: TpmTampered."""
     length = int.from_bytes(header[2:6], "big")

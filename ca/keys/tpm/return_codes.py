@@ -14,6 +14,7 @@ from ca.errors import (
     KeyKindUnsupported,
     KeyRefused,
     PinWrong,
+    TpmAnchorMissing,
     TpmBroken,
     TpmLockedOut,
     TpmNotStarted,
@@ -38,6 +39,14 @@ CC_START_AUTH_SESSION = 0x176
 CC_GET_CAPABILITY = 0x17A
 CC_TEST_PARMS = 0x18A
 CC_SHUTDOWN = 0x145
+CC_NV_DEFINE_SPACE = 0x12A
+CC_NV_INCREMENT = 0x134
+CC_NV_EXTEND = 0x136
+CC_CERTIFY = 0x148
+CC_CERTIFY_CREATION = 0x14A
+CC_NV_READ = 0x14E
+CC_NV_READ_PUBLIC = 0x169
+CC_NV_CERTIFY = 0x184
 
 COMMAND_NAMES: dict[int, str] = {
     CC_EVICT_CONTROL: "TPM2_EvictControl",
@@ -51,6 +60,14 @@ COMMAND_NAMES: dict[int, str] = {
     CC_GET_CAPABILITY: "TPM2_GetCapability",
     CC_TEST_PARMS: "TPM2_TestParms",
     CC_SHUTDOWN: "TPM2_Shutdown",
+    CC_NV_DEFINE_SPACE: "TPM2_NV_DefineSpace",
+    CC_NV_INCREMENT: "TPM2_NV_Increment",
+    CC_NV_EXTEND: "TPM2_NV_Extend",
+    CC_CERTIFY: "TPM2_Certify",
+    CC_CERTIFY_CREATION: "TPM2_CertifyCreation",
+    CC_NV_READ: "TPM2_NV_Read",
+    CC_NV_READ_PUBLIC: "TPM2_NV_ReadPublic",
+    CC_NV_CERTIFY: "TPM2_NV_Certify",
 }
 
 # Format-one errors with handle, session or parameter number taken away (Part 2 §6.6.3)
@@ -59,6 +76,8 @@ RC_HANDLE = 0x08B
 RC_AUTH_FAIL = 0x08E
 RC_INTEGRITY = 0x09F
 RC_BAD_AUTH = 0x0A2
+RC_NV_UNINITIALIZED = 0x14A
+RC_NV_SPACE = 0x14B
 
 # TSS2_BASE_RC of an answer whose HMAC is wrong, or that cannot be read: INSUFFICIENT_BUFFER,
 # BAD_VALUE, BAD_SIZE, MALFORMED_RESPONSE, INSUFFICIENT_RESPONSE, RSP_AUTH_FAILED
@@ -68,7 +87,8 @@ _UNREADABLE = frozenset({0x06, 0x0B, 0x10, 0x11, 0x13, 0x1B})
 _NO_SESSION_CIPHER = frozenset({0x083, 0x089, 0x096})
 
 _KEY_COMMANDS = frozenset({CC_TEST_PARMS, CC_CREATE, CC_LOAD})
-_OWNER_COMMANDS = frozenset({CC_CREATE_PRIMARY, CC_EVICT_CONTROL})
+_OWNER_COMMANDS = frozenset({CC_CREATE_PRIMARY, CC_EVICT_CONTROL, CC_NV_DEFINE_SPACE})
+_NV_COMMANDS = frozenset({CC_NV_READ, CC_NV_EXTEND, CC_NV_INCREMENT, CC_NV_CERTIFY})
 
 SWAPPED_REMEDY = (
     "reconnect the TPM this CA was made with; if it was cleared or is gone, restore a backup "
@@ -186,6 +206,16 @@ _ALWAYS: dict[int, _Meaning] = {
 _SWAPPED = _Meaning(
     TpmSwapped, "this is not the TPM that holds the CA's keys, or it was cleared", SWAPPED_REMEDY
 )
+_ANCHOR = _Meaning(
+    TpmAnchorMissing,
+    "the TPM does not hold the anchor of this ledger where it was put, or holds another there",
+    "run `homeca audit verify` to see what is known, then `homeca audit accept` if it is in order",
+)
+_NV_FULL = _Meaning(
+    TpmOutOfMemory,
+    "the TPM has no room for the anchor of the ledger: 40 octets of its own memory",
+    "run `tpm2_getcap handles-nv-index` and remove with `tpm2_nvundefine` what nothing needs",
+)
 _OWNER = _Meaning(
     TpmOwnerAuthNeeded,
     "the TPM's owner hierarchy has another password than the one given",
@@ -236,6 +266,10 @@ def _meaning(rc: ReturnCode, command: int) -> _Meaning | None:
             "the TPM's owner hierarchy is switched off",
             "switch the TPM's storage hierarchy on in the firmware settings",
         )
+    if command in _NV_COMMANDS and rc.error in (RC_HANDLE, RC_NV_UNINITIALIZED):
+        return _ANCHOR
+    if command == CC_NV_DEFINE_SPACE and rc.error == RC_NV_SPACE:
+        return _NV_FULL
     if command == CC_CREATE_PRIMARY and rc.about:
         return _Meaning(
             TpmStorageKeyUnusable,
@@ -267,5 +301,11 @@ def _authorization(rc: ReturnCode, command: int) -> _Meaning:
         )
     if command in _OWNER_COMMANDS:
         return _OWNER
+    if command == CC_CERTIFY:
+        return _Meaning(
+            PinWrong,
+            "the TPM does not accept the PIN of this key",
+            "give the PIN that was set when the key was made",
+        )
     # The session is salted to the storage key we know: only that key's TPM can compute its HMAC.
     return _SWAPPED

@@ -16,7 +16,7 @@ from ca.encoding.tsskey import PARENT_OWNER, PARENT_SRK
 from ca.errors import CustodyError, EncodingError, TpmStorageKeyUnusable
 from ca.interfaces import Secret
 from ca.keys.tpm import return_codes
-from ca.keys.tpm.link import Link
+from ca.keys.tpm.link import Link, forgets
 from ca.keys.tpm.tss import (
     ESAPI,
     ESYS_TR,
@@ -58,6 +58,8 @@ class Transaction:
         self.creation_deadline = CREATION_FACTOR * deadline
         self._owner_auth = owner_auth
         self._mutex = threading.Lock()  # ESAPI is not for two threads at once
+        self._forgets = forgets(link)
+        self._left: list[ESYS_TR] = []  # slots of objects that nobody needs any more
         self._esapi = ESAPI(self.wire)
 
     @contextlib.contextmanager
@@ -76,6 +78,11 @@ class Transaction:
                 commands = self.wire.commands[sent:]
                 command = commands[-1] if commands else 0
                 raise return_codes.error(int(error.rc), command=command) from error
+
+    @property
+    def owner_auth(self) -> bytes:
+        """The owner hierarchy's password, b"" when none was given."""
+        return self._owner_auth.reveal() if self._owner_auth else b""
 
     def close(self) -> None:
         """Forget the ESAPI and close the link, in good order when nothing broke on it."""
@@ -129,9 +136,9 @@ class Transaction:
     def derive_storage_key(self, *, session: ESYS_TR) -> ESYS_TR:
         """A transient storage key from the owner's seed: the same one each time."""
         template, attributes = STORAGE_KEY
+        self.make_room()
         with self.esapi() as esapi, self.wire.patience(self.creation_deadline):
-            auth = self._owner_auth.reveal() if self._owner_auth else b""
-            esapi.tr_set_auth(ESYS_TR.OWNER, auth)
+            esapi.tr_set_auth(ESYS_TR.OWNER, self.owner_auth)
             area = TPM2B_PUBLIC.parse(template, objectAttributes=attributes)
             made = esapi.create_primary(
                 TPM2B_SENSITIVE_CREATE(), area, ESYS_TR.OWNER, session1=session
@@ -148,10 +155,24 @@ class Transaction:
                 self.srk, ESYS_TR.NONE, TPM2_SE.HMAC, "aes128cfb", TPM2_ALG.SHA256
             )
             esapi.trsess_set_attributes(self.session, _SESSION_ATTRIBUTES)
+        self._session_ended = False
         try:
             yield
         finally:
-            self.flush(self.session)
+            if not self._forgets and not self._session_ended:
+                self.flush(self.session)
+
+    @contextlib.contextmanager
+    def last_command(self) -> Iterator[None]:
+        """Around the transaction's last command: the session ends with it, which saves one.
+
+        continueSession clear (Part 1 §19.6.3); the TPM keeps the session if the command fails.
+        """
+        ending = _SESSION_ATTRIBUTES & ~TPMA_SESSION.CONTINUESESSION
+        with self.esapi() as esapi:
+            esapi.trsess_set_attributes(self.session, ending)
+        yield
+        self._session_ended = True
 
     def prove_storage_key(self) -> None:
         """The TPM shows that it holds the private half: an answer under the salted HMAC.
@@ -173,7 +194,19 @@ class Transaction:
         try:
             yield primary
         finally:
-            self.flush(primary)
+            self.drop(primary)
+
+    def drop(self, handle: ESYS_TR) -> None:
+        """Done with an object. Where everything ends with the link, that is soon enough."""
+        if self._forgets:
+            self._left.append(handle)
+        else:
+            self.flush(handle)
+
+    def make_room(self) -> None:
+        """Before another object is loaded: a TPM has three slots."""
+        while self._left:
+            self.flush(self._left.pop())
 
     def flush(self, handle: ESYS_TR) -> None:
         """Free a slot. That it fails spoils nothing that was done: the slot ends with the link."""

@@ -30,8 +30,8 @@ from ca.interfaces import CustodyKind, Secret
 from tests.keys.tpm.lab import PIN, Lab, verify
 from tests.keys.tpm.links import Recorder, is_running
 
-# StartAuthSession, Load, FlushContext, Shutdown
-BEFORE, AFTER = [0x176, 0x157], [0x165, 0x165, 0x145]
+# StartAuthSession, Load; Shutdown: objects and sessions end with a TPM of our own
+BEFORE, AFTER = [0x176, 0x157], [0x145]
 SIGN = 0x15D
 
 
@@ -77,7 +77,7 @@ def test_a_kind_this_tpm_cannot_make_is_refused_with_those_it_can(lab: Lab, kind
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_transaction_sends_five_commands_and_one_per_signature(lab: Lab, count: int) -> None:
+def test_a_transaction_sends_three_commands_and_one_per_signature(lab: Lab, count: int) -> None:
     key = lab.pin().create(EC_P256, pin=PIN)
     record = Recorder()
     with lab.custody(around=record.around).open(key.pem, spki=key.spki, pin=PIN) as signer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from ca.cli.opening import facility
-from ca.cli.output import JSON_SCHEMA, bad, compact, good, result
+from ca.cli.output import JSON_SCHEMA, bad, compact, good, many, result
 from ca.cli.progress import Progress
 from ca.services.finding import Finding, Gravity
 from ca.services.inspection import inspect, total_rows
@@ -42,9 +42,10 @@ def check_home(
     if as_json:
         print(f'\n], "rows": {rows}, "errors": {errors}, "warnings": {warnings}}}')
     elif errors or warnings:
-        result(f"{rows} certificates checked: {bad(f'{errors} errors')}, {warnings} warnings")
+        told = f"{bad(many(errors, 'error'))}, {many(warnings, 'warning')}"
+        result(f"{many(rows, 'certificate')} checked: {told}")
     else:
-        result(f"{rows} certificates checked: {good('nothing is wrong')}")
+        result(f"{many(rows, 'certificate')} checked: {good('nothing is wrong')}")
     if errors:
         raise typer.Exit(FOUND)
 

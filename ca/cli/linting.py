@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ca.cli.opening import record
-from ca.cli.output import bad, document, good, result
+from ca.cli.output import bad, document, good, many, result
 from ca.cli.showing import read_file, recognised
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate, read_crl
@@ -19,7 +19,7 @@ from ca.interfaces import CertificateStore
 from ca.lint.gate import lint_certificate, lint_crl, role_of
 from ca.lint.rule import Finding, LintContext, Severity
 from ca.names import visible
-from ca.services.verification import check_signature
+from ca.services.trust import check_signature
 from ca.wiring import system_clock
 
 #: `homeca check` and `verify` end like this too when something is wrong.
@@ -156,5 +156,5 @@ def _summary(found: tuple[Finding, ...]) -> str:
     counted = {
         severity: sum(1 for one in found if one.severity is severity) for severity in Severity
     }
-    told = [f"{number} {severity.value}s" for severity, number in counted.items() if number]
+    told = [many(number, severity.value) for severity, number in counted.items() if number]
     return ", ".join(told) or good("nothing to say against it")

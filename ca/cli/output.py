@@ -102,6 +102,11 @@ def day(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+def many(number: int, noun: str) -> str:
+    """ "1 error", "2 errors"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def fields(pairs: Iterable[tuple[str, str | Iterable[str]]], *, indent: str = "  ") -> str:
     """Label and value lines, values aligned; a value of several lines hangs below itself."""
     listed = [(label, [value] if isinstance(value, str) else list(value)) for label, value in pairs]

@@ -11,7 +11,7 @@ import typer
 from ca.cli import profile_files
 from ca.cli.completing import complete_issuer, complete_profile
 from ca.cli.options import HomeOption, JsonOption, chosen_home
-from ca.cli.output import bad, document, fields, good, result, say, strong, table
+from ca.cli.output import bad, document, fields, good, many, result, say, strong, table
 from ca.errors import HomecaError, HomeMissing, UsageError
 from ca.home import Home
 from ca.names import visible
@@ -330,7 +330,7 @@ def check(
         )
     else:
         for given, found in checked:
-            result(f"{visible(given)}: {bad(f'{len(found)} faults') if found else good('good')}")
+            result(f"{visible(given)}: {bad(many(len(found), 'fault')) if found else good('good')}")
             for one in found:
                 result(f"  - {visible(one.text)} [{one.rule}]")
                 if one.remedy:

@@ -44,7 +44,7 @@ def find_record(text: str, store: CertificateStore) -> CertificateRecord:
     if not found:
         raise NotFound(
             f"no serial of this CA is or begins with {visible(text)!r}",
-            remedy="see the serials with `homeca list --all`",
+            remedy=f"write {_ENOUGH} digits or more; `homeca list --all` shows them",
         )
     if len(found) > 1:
         listed = ", ".join(serial_text(record.serial) for record in found)

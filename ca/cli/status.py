@@ -9,7 +9,7 @@ from typing import Any
 
 from ca.cli.describing import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
-from ca.cli.output import bad, day, document, fields, good, result, strong, warn, when
+from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
 from ca.interfaces import Custody, CustodyKind, IssuerState, serial_text
 from ca.names import visible
 from ca.services.premises import Concern
@@ -67,7 +67,7 @@ def _print(found: Standing, home: Path) -> None:
     if not urgent:
         result(good("all is well"))
     else:
-        result(bad(f"{len(urgent)} things need attention"))
+        result(bad(f"{many(len(urgent), 'thing')} to see to"))
     for concern in (*urgent, *notes):
         result(_concern_text(concern))
 

@@ -192,7 +192,7 @@ def test_check_ends_with_6_and_says_where_and_what(house: House) -> None:
     assert said.status == 6
     assert f"error: serial {house.serial('nas')}" in said.text
     assert "[check.row.subject]" in said.text
-    assert "1 errors" in said.text
+    assert "7 certificates checked: 1 error, 0 warnings" in said.text
 
 
 def test_check_json_is_one_document(house: House) -> None:

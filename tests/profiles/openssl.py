@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,25 +21,53 @@ ISSUER = DistinguishedName.of(("O", "Home"), ("CN", "Issuer"))
 SERIAL = 0x70AABBCCDD
 VECTORS = Path(__file__).parent.parent / "vectors" / "profiles"
 
+#: The releases whose verdicts snippets.txt tells: Debian 12 has 3.0, Debian 13 has 3.5.
+DEBIAN_12, DEBIAN_13 = (3, 0), (3, 5)
+RELEASES = (DEBIAN_12, DEBIAN_13)
+_SINCE = re.compile(r"since (\d+)\.(\d+): (.+)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to become of a section, from one release of OpenSSL on."""
+
+    since: tuple[int, int]
+    word: str
+    rule: str
+
 
 @dataclass(frozen=True)
 class Snippet:
-    """A configuration and what is to become of its section `ext`."""
+    """A configuration and what is to become of its section `ext`; verdicts by release."""
 
     id: str
-    verdict: str
-    rule: str
+    verdicts: tuple[Verdict, ...]
     issuer: str
     text: str
+
+    def at(self, release: tuple[int, int]) -> Verdict:
+        """The verdict that holds with a release."""
+        return [one for one in self.verdicts if one.since <= release][-1]
 
 
 def snippets(file: str) -> Iterator[Snippet]:
     """Those of a file, in order; the form is told in snippets.txt."""
     for part in (VECTORS / file).read_text("utf-8").split("\n### ")[1:]:
         head, _, text = part.partition("\n")
-        name, verdict, *issuer = (field.strip() for field in head.split("|"))
-        word, _, rule = verdict.partition(" ")
-        yield Snippet(name, word, rule, issuer[0] if issuer else "ca", text)
+        name, first, *others = (field.strip() for field in head.split("|"))
+        verdicts, issuer = [_verdict(first, DEBIAN_12)], "ca"
+        for other in others:
+            later = _SINCE.fullmatch(other)
+            if later:
+                verdicts.append(_verdict(later[3], (int(later[1]), int(later[2]))))
+            else:
+                issuer = other
+        yield Snippet(name, tuple(verdicts), issuer, text)
+
+
+def _verdict(text: str, since: tuple[int, int]) -> Verdict:
+    word, _, rule = text.partition(" ")
+    return Verdict(since, word, rule)
 
 
 @dataclass
@@ -67,6 +96,13 @@ class OpenSSL:
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         return done.stdout
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """(3, 0) of `OpenSSL 3.0.19 27 Jan 2026`."""
+        found = re.match(rb"OpenSSL (\d+)\.(\d+)\.", self.must("version"))
+        assert found, "openssl is not OpenSSL: apt install openssl"
+        return int(found[1]), int(found[2])
 
     def make_world(self) -> None:
         """Keys, a request with an address in its subject, and two issuers.

@@ -12,7 +12,14 @@ from ca.profiles.differences import DIFFERENCES
 from ca.profiles.openssl_cnf import read_cnf
 from ca.profiles.x509v3 import ExtensionContext, ExtensionDirective, build_extensions
 from ca.profiles.x509v3_syntax import read_extensions
-from tests.profiles.openssl import OpenSSL, Snippet, snippets
+from tests.profiles.openssl import (
+    DEBIAN_12,
+    DEBIAN_13,
+    RELEASES,
+    OpenSSL,
+    Snippet,
+    snippets,
+)
 
 Made = tuple[Extension, ...] | None
 
@@ -46,6 +53,8 @@ def verdict_of(ours: Made, theirs: Made) -> str:
         return "laxer"
     if ours == theirs:
         return "same"
+    if set(ours) == set(theirs) and len(ours) == len(theirs):
+        return "moved"
     fewer = [theirs[:n] + theirs[n + 1 :] for n in range(len(theirs))]
     return "leaner" if ours in fewer else "different"
 
@@ -56,14 +65,16 @@ def test_a_section_becomes_the_extensions_openssl_makes_of_it(
 ) -> None:
     every = list(snippets(file))
     contexts = {issuer: openssl.context(issuer) for issuer in ("ca", "bare", "self")}
+    release = openssl.release
     wrong = []
     for snippet in every:
         ours = homeca(snippet, contexts[snippet.issuer])
         theirs = openssl.certify(snippet.text, issuer=snippet.issuer)
-        if verdict_of(ours, theirs) != snippet.verdict:
-            wrong.append((snippet.id, snippet.verdict, verdict_of(ours, theirs), ours, theirs))
+        verdict, found = snippet.at(release), verdict_of(ours, theirs)
+        if found != verdict.word:
+            wrong.append((snippet.id, verdict, found, ours, theirs))
     with capsys.disabled():
-        print(f"\n{file}: {len(every)} sections compared with openssl")
+        print(f"\n{file}: {len(every)} sections compared with OpenSSL {release[0]}.{release[1]}")
     assert wrong == []
     assert len({snippet.id for snippet in every}) == count
 
@@ -75,10 +86,34 @@ def test_the_comparison_sees_one_octet_one_flag_and_one_place(openssl: OpenSSL) 
     assert verdict_of(theirs, theirs) == "same"
     assert verdict_of((replace(first, value=b"\x30\x01"), second, *rest), theirs) == "different"
     assert verdict_of((replace(first, critical=False), second, *rest), theirs) == "different"
-    assert verdict_of((second, first, *rest), theirs) == "different"
+    assert verdict_of((second, first, *rest), theirs) == "moved"
+    assert verdict_of((second, first, *rest[1:]), theirs) == "different"
     assert verdict_of(theirs, None) == "laxer"
 
 
+def shown_at(release: tuple[int, int]) -> set[str]:
+    """Rules of which a snippet is evidence with this release."""
+    verdicts = [snippet.at(release) for snippet in snippets("snippets.txt")]
+    return {v.rule for v in verdicts if v.word in ("stricter", "leaner", "moved")}
+
+
 def test_every_deliberate_difference_has_a_snippet_that_shows_it() -> None:
-    shown = {s.rule for s in snippets("snippets.txt") if s.verdict in ("stricter", "leaner")}
-    assert shown == {*DIFFERENCES, "cnf"}
+    assert shown_at(DEBIAN_12) | shown_at(DEBIAN_13) == {*DIFFERENCES, "cnf"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_difference_from_one_release_only_names_it(release: tuple[int, int]) -> None:
+    for rule in shown_at(release) - {"cnf"}:
+        why, _ = DIFFERENCES[rule]
+        everywhere = all(rule in shown_at(other) for other in RELEASES)
+        assert everywhere == ("OpenSSL 3." not in why)
+        assert everywhere or f"OpenSSL {release[0]}.{release[1]} " in why
+
+
+def test_a_later_verdict_is_one_that_differs_and_of_a_release_that_is_told() -> None:
+    changed = [s for s in snippets("snippets.txt") if len(s.verdicts) > 1]
+    assert len(changed) == 6
+    for snippet in changed:
+        assert snippet.at(DEBIAN_12) != snippet.at(DEBIAN_13)
+        assert [verdict.since for verdict in snippet.verdicts] == list(RELEASES)
+    assert all(len(s.verdicts) == 1 for s in snippets("manual.txt"))

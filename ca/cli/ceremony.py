@@ -160,6 +160,14 @@ def init_intermediate(
             help="On the root's machine: certify another home's --csr-out; writes FILE.crt.",
         ),
     ] = None,
+    give_up: Annotated[
+        str | None,
+        typer.Option(
+            "--give-up",
+            metavar="NAME",
+            help="Forget an intermediate that still waits after --csr-out, and its key.",
+        ),
+    ] = None,
     pin: PinOption = False,
     believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
@@ -175,9 +183,9 @@ def init_intermediate(
 
     Example: homeca init-intermediate --days 1825
     """
-    if sum(option is not None for option in (csr_out, certificate, sign_request)) > 1:
+    if sum(step is not None for step in (csr_out, certificate, sign_request, give_up)) > 1:
         raise UsageError(
-            "--csr-out, --certificate and --sign-request are three different steps",
+            "--csr-out, --certificate, --sign-request and --give-up are different steps",
             remedy="give one of them",
         )
     from ca.services import ceremony
@@ -203,6 +211,10 @@ def init_intermediate(
             _announce(plan.kind)
             issuer, request = ceremony.request_intermediate(plan, found)
             _write_request(csr_out, request, issuer, as_json=as_json)
+            return
+        if give_up is not None:
+            forgotten = ceremony.give_up_intermediate(give_up, found)
+            say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
             issuer = ceremony.accept_intermediate(_certificates(certificate), found)

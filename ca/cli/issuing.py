@@ -24,7 +24,7 @@ from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import HomecaError, OutputExists, UsageError
 from ca.failpoints import failpoint
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces import CustodyKind, serial_text
+from ca.interfaces import CustodyKind, Role, serial_text
 from ca.names import DistinguishedName, parse_general_name, visible
 
 if TYPE_CHECKING:
@@ -339,6 +339,10 @@ def _run(
     from ca.services.issuance import Issuance, Issued
 
     authority = signing_authority(authorities(found.store), slug=issuer)
+    if authority.issuer.role is Role.ROOT and any(
+        issuer.role is Role.INTERMEDIATE for issuer in found.store.issuers()
+    ):
+        warn("no intermediate is active, so the root itself signs: run `homeca init-intermediate`")
     now = found.check_clock()
     issuance = Issuance(found)
     prepared: list[Prepared] = []

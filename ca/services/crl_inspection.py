@@ -24,7 +24,7 @@ from ca.lint.rule import LintContext, Severity
 from ca.names import visible
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
-from ca.services.verification import check_signature
+from ca.services.trust import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
 _CUT = "run `homeca crl`, and bring the files to your servers"

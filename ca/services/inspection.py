@@ -27,7 +27,7 @@ from ca.services.facility import CLOCK_MAY_LAG, Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.premises import concerns_of_files, inspect_keys
 from ca.services.row_inspection import RowInspector, subject_text
-from ca.services.verification import check_signature
+from ca.services.trust import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
 

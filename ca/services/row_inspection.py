@@ -20,7 +20,7 @@ from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.crl_inspection import PublishedList, facts_of, inspect_revocation
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
-from ca.services.verification import check_signature
+from ca.services.trust import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
 _REVOKE = "revoke it, and sign a new request"

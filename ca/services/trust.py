@@ -1,4 +1,4 @@
-"""Whether one certificate was signed by another, and until when."""
+"""Whether one certificate or CRL was signed by a key, and until when it holds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from ca.interfaces import Validity
 _BY_OID = {a.oid: a for a in SIGNATURE_ALGORITHMS.values() if a.scheme is not Scheme.PSS}
 
 
+def check_signature(signed: CertificateFacts | CrlFacts, spki: bytes) -> None:
+    """The signature, and nothing else. Raises: SignatureInvalid."""
+    verify(spki, signature_algorithm_of(signed.algorithm), signed.signature, signed.tbs.der)
+
+
 def signature_algorithm_of(identifier: AlgorithmFacts) -> SignatureAlgorithm:
-    """Raises: SignatureInvalid for an algorithm homeca does not trust."""
+    """By OID. Raises: SignatureInvalid for one homeca does not use, PSS and SHA-1 among them."""
     algorithm = _BY_OID.get(identifier.oid)
     if algorithm is None:
         raise SignatureInvalid(
@@ -20,18 +25,6 @@ def signature_algorithm_of(identifier: AlgorithmFacts) -> SignatureAlgorithm:
             remedy="have it signed with ECDSA or RSA and SHA-256 or better",
         )
     return algorithm
-
-
-def verify_certificate(signed: CertificateFacts, issuer: CertificateFacts) -> None:
-    """The signature, and nothing else. Raises: SignatureInvalid."""
-    algorithm = signature_algorithm_of(signed.algorithm)
-    verify(issuer.tbs.spki, algorithm, signed.signature, signed.tbs.der)
-
-
-def verify_crl(signed: CrlFacts, issuer: CertificateFacts) -> None:
-    """The signature, and nothing else. Raises: SignatureInvalid."""
-    algorithm = signature_algorithm_of(signed.algorithm)
-    verify(issuer.tbs.spki, algorithm, signed.signature, signed.tbs.der)
 
 
 def validity_of(tbs: TbsFacts) -> Validity:

@@ -32,7 +32,7 @@ from ca.errors import (
 )
 from ca.files import PUBLIC_FILE, sync_directory, write_whole
 from ca.names import visible
-from ca.services.trust import verify_certificate
+from ca.services.trust import check_signature
 from ca.services.verification import judge_path
 
 _SECONDS = 120
@@ -76,7 +76,7 @@ def read_root(octets: bytes, *, at: datetime) -> CertificateFacts:
         )
     root = roots[0]
     try:
-        verify_certificate(root, root)
+        check_signature(root, root.tbs.spki)
     except SignatureInvalid as error:
         raise VerificationFailed(
             f"the root {root.tbs.subject} is not signed by its own key: it was changed",

@@ -11,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ca.algorithms import SIGNATURE_ALGORITHMS, Scheme, SignatureAlgorithm
-from ca.encoding.facts import AlgorithmFacts, CertificateFacts, CrlFacts, GeneralNameFacts
+from ca.encoding.facts import CertificateFacts, CrlFacts, GeneralNameFacts
 from ca.encoding.inspect import read_certificate, read_crl
-from ca.encoding.spki import verify
 from ca.errors import HomecaError, HomeMissing, SignatureInvalid, VerificationFailed, Violation
 from ca.interfaces import (
     CertificateRecord,
@@ -28,6 +26,7 @@ from ca.interfaces import (
 from ca.names import COMMON_NAME, DNSName, NameConstraints, parse_general_name
 from ca.services.publication import cut_together
 from ca.services.strict_client import strict_client
+from ca.services.trust import check_signature
 
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
 
@@ -39,7 +38,6 @@ _UNDERSTOOD = frozenset(
     {"2.5.29.14", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.35", "2.5.29.37"}
     | {"2.5.29.31", "2.5.29.32", "1.3.6.1.5.5.7.1.1"}
 )
-_BY_OID = {a.oid: a for a in SIGNATURE_ALGORITHMS.values() if a.scheme is not Scheme.PSS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,22 +145,6 @@ def _is_signed_by(signed: CertificateFacts, by: CertificateFacts) -> bool:
     except SignatureInvalid:
         return False
     return True
-
-
-def check_signature(signed: CertificateFacts | CrlFacts, spki: bytes) -> None:
-    """Raises: SignatureInvalid, also for an algorithm homeca does not know."""
-    verify(spki, signature_algorithm_of(signed.algorithm), signed.signature, signed.tbs.der)
-
-
-def signature_algorithm_of(facts: AlgorithmFacts) -> SignatureAlgorithm:
-    """By OID. Raises: SignatureInvalid for one homeca does not use, PSS and SHA-1 among them."""
-    known = _BY_OID.get(facts.oid)
-    if known is None:
-        raise SignatureInvalid(
-            f"the signature algorithm {facts.oid} is none that homeca uses",
-            remedy="have it signed with SHA-256 or better",
-        )
-    return known
 
 
 # ---------------------------------------------------------------- each certificate

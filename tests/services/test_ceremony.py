@@ -15,6 +15,7 @@ from ca.errors import (
     AlreadyInitialised,
     CeremonyRefused,
     HomeMissing,
+    NotFound,
     OutputFailed,
     StoreUnwritable,
     TpmBroken,
@@ -26,6 +27,7 @@ from ca.services.ceremony import (
     Plan,
     accept_intermediate,
     certify_foreign_intermediate,
+    give_up_intermediate,
     init_intermediate,
     init_root,
     request_intermediate,
@@ -314,14 +316,21 @@ def test_a_certificate_of_a_device_does_not_make_an_intermediate(rig: Rig, away:
 
 
 def test_the_root_certifies_no_devices_request_as_an_intermediate(rig: Rig) -> None:
-    """A device's request names no CA; it becomes one only by the operator's word, under its name.
+    """A request that asks for no CA, slipped in among the others, does not come back as one."""
+    with pytest.raises(CeremonyRefused) as refused:
+        certified(rig, request_der("phone"))
+    assert [v.rule for v in refused.value.violations] == ["ceremony.no-ca-asked"]
 
-    What must not happen is that it keeps the names it asked for.
-    """
-    issuer_der = certified(rig, request_der("phone"))
-    certificate = x509.load_der_x509_certificate(issuer_der)
-    with pytest.raises(x509.ExtensionNotFound):
-        certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> None:
+    asked(away)
+    with away.facility() as facility:
+        (waiting,) = (i for i in facility.store.issuers() if i.state is IssuerState.PENDING)
+        give_up_intermediate(waiting.slug, facility)
+        assert waiting.slug not in {issuer.slug for issuer in facility.store.issuers()}
+        with pytest.raises(NotFound):
+            give_up_intermediate(waiting.slug, facility)
+    assert not (away.path / waiting.key_file).exists()
 
 
 def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:

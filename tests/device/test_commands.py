@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,33 @@ def test_accepting_without_a_fingerprint_or_a_terminal_is_refused(
     assert wrong.returncode == 6
     [reason] = json.loads(wrong.stdout)["error"]["violations"]
     assert reason["rule"] == "chain.other-root"
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"y\n", 0), (b"n\n", 130), (b"\n", 130)])
+def test_on_a_terminal_the_fingerprint_is_shown_and_a_person_decides(
+    homeca: Homeca, tmp_path: Path, typed: bytes, status: int
+) -> None:
+    homeca.must("request", "new", "--subject", "CN=laptop")
+    octets, fingerprint = answer(tmp_path / "laptop.csr")
+    (tmp_path / "laptop.crt").write_bytes(octets)
+    ours, theirs = os.openpty()
+    os.write(ours, typed)
+    done = subprocess.run(
+        homeca.argv("request", "accept", "laptop.crt"),
+        cwd=tmp_path,
+        env=homeca.environment,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == status, done.stderr
+    assert fingerprint.upper() in done.stderr
+    [one] = homeca.json("request", "list")["requests"]
+    assert one["state"] == ("active" if status == 0 else "pending")
 
 
 def test_a_new_key_after_one_with_a_pin_has_a_pin(homeca: Homeca, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@
     tpm      = "device:/dev/tpmrm0"      # TCTI; else the recorded or the automatic choice
     database = "postgresql://ca@db/ca"   # else homeca.db in the home
     crl_days = 30                        # how long a CRL is valid
+    crl_ladder = 12                      # cut so many CRLs each time, one taking over from the
+    crl_step_days = 30                   # other after so many days, instead of a single one
 
     [names]                              # which names this CA may certify at all
     permit_dns = ["home.arpa", "lan"]    # trees; replaces the default list
@@ -60,6 +62,8 @@ class Settings:
     tpm: str | None = None
     database: str | None = None
     crl_days: int | None = None
+    crl_ladder: int | None = None
+    crl_step_days: int = 30
     permit_dns: tuple[str, ...] = HOME_TREES
     permit_ip: tuple[IPNetwork, ...] = HOME_NETWORKS
     exceptions: tuple[str, ...] = ()
@@ -161,8 +165,20 @@ def _url(raw: object) -> str:
 
 
 def _days(raw: object) -> int:
-    if not isinstance(raw, int) or isinstance(raw, bool) or not 1 <= raw <= 3650:
-        raise _Unfit("must be a number of days from 1 to 3650")
+    return _number(raw, 1, 3650, "a number of days")
+
+
+def _rungs(raw: object) -> int:
+    return _number(raw, 1, 120, "a number of CRLs")
+
+
+def _step(raw: object) -> int:
+    return _number(raw, 1, 183, "a number of days")
+
+
+def _number(raw: object, least: int, most: int, what: str) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or not least <= raw <= most:
+        raise _Unfit(f"must be {what} from {least} to {most}")
     return raw
 
 
@@ -193,6 +209,8 @@ _KEYS: dict[str, Callable[[Any], Any]] = {
     "tpm": _text,
     "database": _text,
     "crl_days": _days,
+    "crl_ladder": _rungs,
+    "crl_step_days": _step,
     "names": _names,
 }
 _NAME_KEYS: dict[str, Callable[[Any], Any]] = {

@@ -11,6 +11,7 @@ import typer
 
 from ca.cli import (
     ceremony,
+    crl,
     issuing,
     kit,
     profile,
@@ -82,7 +83,7 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, kit, revocation, reports, verification):
+for group in (ceremony, issuing, kit, revocation, crl, reports, verification):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")

@@ -1,13 +1,13 @@
-"""`homeca revoke`, `homeca crl`: taking certificates back, and telling the world."""
+"""`homeca revoke`, `homeca lost`: taking certificates back."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ca.cli.crl import CutWish, crl_fields, cut_all
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
@@ -16,11 +16,11 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, fields, good, result, say, warn, when
+from ca.cli.output import day, document, result, say, warn
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import UsageError
 from ca.failpoints import failpoint
-from ca.interfaces import CertificateRecord, Reason, Role, serial_text
+from ca.interfaces import CertificateRecord, Reason, serial_text
 from ca.names import visible
 
 if TYPE_CHECKING:
@@ -29,15 +29,10 @@ if TYPE_CHECKING:
 
 _REASONS = ", ".join(reason.value for reason in Reason)
 
-#: nextUpdate after thisUpdate. A root's list changes once in years; 12 months is the longest a
-#: CA's may stand (CA/B BR §4.9.7), and an expired one locks every client out.
-CRL_DAYS = {Role.ROOT: 360, Role.INTERMEDIATE: 30}
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("revoke")(revoke)
-    app.command("crl")(crl)
 
 
 def revoke(
@@ -85,7 +80,7 @@ def revoke(
             service.release(record, found)
         else:
             service.revoke(record, wanted, found, invalidity=invalidity)
-        cuts = list(service.cut_crls(found, days=_lifetimes(found, None))) if cut else []
+        cuts = list(cut_all(found, CutWish())) if cut else []
         _report(record, wanted, found, cuts, as_json=as_json, invalidity=invalidity)
 
 
@@ -125,7 +120,7 @@ def _report(
             reason=reason.value if reason is not None else None,
             invalidity=invalidity,
             also_live=[serial_text(other.serial) for other in live],
-            crls=[_crl_fields(one) for one in cuts],
+            crls=[crl_fields(one) for one in cuts],
         )
     elif reason is None:
         result(f"released {_named(record)}")
@@ -138,82 +133,3 @@ def _report(
         )
     if not cuts:
         say("next: `homeca crl`; until then nobody outside knows")
-
-
-def crl(
-    days: Annotated[
-        int | None,
-        typer.Option(
-            "--days",
-            min=1,
-            max=366,
-            help="Valid for how long. Default: 30 for intermediates, 360 for the root. "
-            "When it ends, VPN servers refuse everybody: cut the next one at half time.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Write there instead of the home's crl/ directory."
-        ),
-    ] = None,
-    believe_clock: BelieveClockOption = False,
-    tpm: TpmOption = None,
-    pin_file: PinFileOption = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Cut a new CRL for every issuer: one PEM and one DER file each.
-
-    Numbers and dates only ever go up, and each file appears whole. For OpenVPN, join the PEM
-    files: `cat crl/*.crl.pem > crl.pem`.
-
-    Example: homeca crl --days 30
-    """
-    from ca.services.revocation import cut_crls
-
-    if out is not None and not out.is_dir():
-        raise UsageError(
-            f"{visible(str(out))!r} is not a directory", remedy="make it first, or leave out --out"
-        )
-    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
-        cuts = []
-        for one in cut_crls(found, days=_lifetimes(found, days), directory=out):
-            cuts.append(one)
-            if not as_json:
-                _show(one)
-        if as_json:
-            document(crls=[_crl_fields(one) for one in cuts])
-        if not cuts:
-            warn("no issuer's key is in this home, so there was no CRL to cut")
-
-
-def _lifetimes(found: Facility, days: int | None) -> dict[Role, int]:
-    """--days for all, else the setting for intermediates, else the defaults."""
-    if days is not None:
-        return dict.fromkeys(Role, days)
-    return CRL_DAYS | {Role.INTERMEDIATE: found.settings.crl_days or CRL_DAYS[Role.INTERMEDIATE]}
-
-
-def _show(one: Cut) -> None:
-    entries = "nothing is revoked" if one.crl.entries == 0 else f"{one.crl.entries} revoked"
-    result(f"{visible(one.authority.issuer.subject)}: {good(f'CRL {one.crl.number}')}, {entries}")
-    result(
-        fields(
-            [
-                ("next update", f"{when(one.crl.next_update)}"),
-                ("files", [str(path) for path in one.paths]),
-            ]
-        )
-    )
-
-
-def _crl_fields(one: Cut) -> dict[str, object]:
-    return {
-        "issuer": one.authority.issuer.slug,
-        "number": one.crl.number,
-        "this_update": one.crl.this_update,
-        "next_update": one.crl.next_update,
-        "entries": one.crl.entries,
-        "files": [str(path) for path in one.paths],
-    }

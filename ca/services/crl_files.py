@@ -17,11 +17,15 @@ from datetime import datetime
 from pathlib import Path
 
 from ca.encoding.containers import MAX_CRLS_FILE, pem, read_crls
-from ca.errors import HomecaError, NotFound
+from ca.encoding.facts import CrlFacts
+from ca.encoding.inspect import read_crl
+from ca.errors import HomecaError, NotFound, SignatureInvalid, VerificationFailed
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces import CertificateStore, CrlTrace, IssuerRecord
 from ca.services.ladder import standing_ladder
+from ca.services.publication import compare
+from ca.services.trust import check_signature
 
 JOINED = "openvpn.pem"
 _LABEL = "X509 CRL"
@@ -90,9 +94,118 @@ def rungs_file(issuer: IssuerRecord, home: Home) -> Path:
     return home.crl / f"{issuer.slug}.crl.pem"
 
 
-def lists_of_another_home(issuer: IssuerRecord, home: Home) -> tuple[bytes, ...]:
-    """DER of the lists that the home with this issuer's key cut, as `take_in` left them here."""
-    return tuple(lists_in(rungs_file(issuer, home)).values())
+def lists_at_hand(
+    issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime
+) -> tuple[bytes, ...]:
+    """DER of the issuer's lists that are not over and lie in <slug>.crl.pem, in their order.
+
+    With the key here, only what the record knows counts; lists cut elsewhere were verified when
+    `take_in` left them.
+    """
+    there = lists_in(rungs_file(issuer, home))
+    if not issuer.has_key:
+        return tuple(der for der in there.values() if not _is_over(der, at))
+    ladder = standing_ladder(store, issuer.id)
+    if ladder is None:
+        return ()
+    return tuple(
+        there[trace.sha256]
+        for trace, rung in zip(ladder.traces, ladder.rungs, strict=True)
+        if trace.sha256 is not None and trace.sha256 in there and rung.next_update > at
+    )
+
+
+def ends(home: Home, store: CertificateStore, *, at: datetime) -> Mapping[int, datetime]:
+    """Issuer → when the last of its lists in openvpn.pem ends; those without one are left out.
+
+    An issuer that has ended itself needs none.
+    """
+    found = {}
+    for issuer in store.issuers():
+        if issuer.not_after is None or issuer.not_after <= at:
+            continue
+        ladder = standing_ladder(store, issuer.id) if issuer.has_key else None
+        if ladder is not None:
+            found[issuer.id] = ladder.armed_until
+        elif not issuer.has_key:
+            times = [
+                facts.tbs.next_update.moment
+                for facts in map(read_crl, lists_at_hand(issuer, home, store, at=at))
+                if facts.tbs.next_update is not None
+            ]
+            found |= {issuer.id: max(times)} if times else {}
+    return found
+
+
+def _is_over(der: bytes, at: datetime) -> bool:
+    end = read_crl(der).tbs.next_update
+    return end is not None and end.moment <= at
+
+
+def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime) -> bool:
+    """Should this issuer's lists be cut now: none yet, half gone, a revocation on none, or lost?"""
+    ladder, kept = standing_ladder(store, issuer.id), store.last_crl(issuer.id)
+    if ladder is None or kept is None or ladder.due <= at:
+        return True
+    difference = compare(issuer, kept, store)
+    if difference.missing or difference.superfluous:
+        return True
+    open_rungs = sum(rung.next_update > at for rung in ladder.rungs)
+    return len(lists_at_hand(issuer, home, store, at=at)) < open_rungs
+
+
+def take_in(octets: bytes, home: Home, store: CertificateStore, *, at: datetime) -> list[Path]:
+    """Lists that another home cut for an issuer of this one, its root: verified, then published.
+
+    octets: PEM or DER; every list in it must be by an issuer whose key is not here.
+    Raises: VerificationFailed naming the first that does not belong here, or is older than what
+            is here already; CertificateMalformed. Nothing is changed then.
+    """
+    elsewhere = [
+        issuer
+        for issuer in store.issuers()
+        if issuer.certificate is not None and not issuer.has_key
+    ]
+    taken: dict[str, list[CrlFacts]] = {}
+    for der in read_crls(octets):
+        facts = read_crl(der)
+        issuer = next((one for one in elsewhere if _is_by(facts, one)), None)
+        if issuer is None:
+            raise VerificationFailed(
+                f"a list by {facts.tbs.issuer} is not by an issuer of this home whose key is "
+                "elsewhere",
+                remedy="give the CRLs that `homeca crl` wrote in the home of your root",
+            )
+        taken.setdefault(issuer.slug, []).append(facts)
+    written: list[Path] = []
+    for slug, lists in taken.items():
+        lists.sort(key=lambda facts: facts.tbs.this_update.moment)
+        _check_not_older(slug, lists, home)
+        begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
+        path = home.crl / f"{slug}.crl.pem"
+        write_whole(path, _joined(facts.der for facts in lists), mode=PUBLIC_FILE, replace=True)
+        written += [path, _write_current(slug, (begun or lists)[-1 if begun else 0].der, home.crl)]
+    return written
+
+
+def _is_by(facts: CrlFacts, issuer: IssuerRecord) -> bool:
+    if facts.tbs.issuer.der != issuer.subject_der:
+        return False
+    try:
+        check_signature(facts, issuer.spki)
+    except SignatureInvalid:
+        return False
+    return True
+
+
+def _check_not_older(slug: str, lists: Sequence[CrlFacts], home: Home) -> None:
+    there = [read_crl(der) for der in lists_in(home.crl / f"{slug}.crl.pem").values()]
+    newest = max((facts.tbs.number or 0 for facts in there), default=0)
+    if max(facts.tbs.number or 0 for facts in lists) < newest:
+        raise VerificationFailed(
+            f"the lists of {slug!r} are older than CRL {newest}, which is here already",
+            remedy="fetch the newest from the home of your root",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

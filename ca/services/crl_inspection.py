@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from ca.interfaces import (
     REASON_CODES,
     CertificateRecord,
     CrlRecord,
+    CrlTrace,
     IssuerRecord,
     Reason,
     serial_text,
@@ -24,6 +25,7 @@ from ca.lint.rule import LintContext, Severity
 from ca.names import visible
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
+from ca.services.ladder import is_outranked
 from ca.services.trust import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
@@ -192,32 +194,76 @@ def inspect_crls(
 def _inspect_history(
     issuer: IssuerRecord, published: PublishedList, facility: Facility, where: str
 ) -> Iterator[Finding]:
-    """Numbers and thisUpdate only go up, and the one that is kept is whole."""
-    before: tuple[int, datetime] | None = None
+    """Each cut is dated after all lists that had begun, the newest one outranks those to come,
+    and the list that is kept is whole."""
+    traces = [one for one in facility.store.crl_history(issuer.id) if one.this_update is not None]
+    for trace, begun in _dated_back(traces):
+        yield error(
+            "check.crl.history",
+            where,
+            f"CRL {trace.number} is not dated after CRL {begun.number}: clients may prefer "
+            "the older one",
+            _CUT,
+        )
     crl = published.crl
-    kept_hash = None
-    for trace in facility.store.crl_history(issuer.id):
-        if trace.this_update is None:
-            continue
-        if before is not None and trace.this_update <= before[1]:
-            yield error(
-                "check.crl.history",
-                where,
-                f"CRL {trace.number} is not dated after CRL {before[0]}: clients may prefer "
-                "the older one",
-                _CUT,
-            )
-        before = trace.number, trace.this_update
-        if crl is not None and trace.number == crl.number:
-            kept_hash = trace.sha256
-    if before is None:
+    if not traces:
         return
     if crl is None:
-        yield error("check.crl.lost", where, f"CRL {before[0]}, the newest, is not kept", _CUT)
-    elif hashlib.sha256(crl.der).digest() != kept_hash:
+        yield error(
+            "check.crl.lost", where, f"CRL {traces[-1].number}, the newest, is not kept", _CUT
+        )
+        return
+    kept = [one.sha256 for one in traces if one.number == crl.number]
+    if kept != [hashlib.sha256(crl.der).digest()]:
         yield error(
             "check.crl.sha256", where, "its octets are not those that were recorded", _RESTORE
         )
+    newest = [one.this_update for one in traces if one.number >= crl.number and one.this_update]
+    coming = [
+        one.this_update
+        for one in traces
+        if one.number < crl.number and one.this_update and one.this_update > max(newest[:1])
+    ]
+    if newest and not is_outranked(coming, newest):
+        yield error(
+            "check.crl.stale-rung",
+            where,
+            "a list of an earlier ladder will be later than all newer ones once it begins",
+            _CUT,
+        )
+
+
+def _dated_back(traces: Sequence[CrlTrace]) -> Iterator[tuple[CrlTrace, CrlTrace]]:
+    """(the first list of a cut, a list that had begun before it and is not dated before it)."""
+    begun: list[tuple[datetime, CrlTrace]] = []
+    coming: list[tuple[datetime, CrlTrace]] = []
+    first: datetime | None = None  # thisUpdate of the first list of the cut before
+    for before, trace in zip([None, *traces], traces, strict=False):
+        moment = trace.this_update
+        if moment is None:
+            continue
+        if before is None or not _was_cut_with(before, trace):
+            limit = max(trace.reserved_at, first or trace.reserved_at)
+            past = [one for one in coming if one[0] <= limit]
+            begun = sorted((*begun, *past), key=_moment)[-1:]  # the latest is enough
+            coming = [one for one in coming if one[0] > limit]
+            yield from ((trace, other) for start, other in begun if moment <= start)
+            first = moment
+        coming.append((moment, trace))
+
+
+def _moment(dated: tuple[datetime, CrlTrace]) -> datetime:
+    return dated[0]
+
+
+def _was_cut_with(before: CrlTrace, trace: CrlTrace) -> bool:
+    """Rungs of one ladder: reserved at one moment, each dated after the one before."""
+    return (
+        before.reserved_at == trace.reserved_at
+        and before.this_update is not None
+        and trace.this_update is not None
+        and before.this_update < trace.this_update
+    )
 
 
 def _inspect_lines(issuer: IssuerRecord, facility: Facility) -> Iterator[Finding]:

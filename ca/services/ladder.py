@@ -12,18 +12,21 @@ armed with the CA switched off. Among valid lists the later thisUpdate wins, not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from ca.interfaces import ONE_SECOND, CertificateStore, CrlTrace
+from ca.interfaces import ONE_SECOND, CertificateStore, CrlTrace, Role
 from ca.services.publication import cut_together
 
 #: No list is good for longer than a year and a day (CA/B BR §4.9.7), and a rung lives two steps.
 LONGEST_STEP = timedelta(days=183)
 SHORTEST_STEP = timedelta(hours=1)
 MOST_RUNGS = 120
+
+#: A root revokes once in years.
+ROOT_STEP = timedelta(days=180)
 
 #: Rungs closer than this are one: each re-cut moves a rung by a second, and none may tie.
 CLOSE = timedelta(minutes=30)
@@ -54,6 +57,15 @@ class Shape:
     def as_long_as(self, other: Shape) -> Shape:
         """As many of its own rungs as it takes to last as long as `other`."""
         return replace(self, span=max(self.span, other.span))
+
+
+def shapes(count: int, step: timedelta) -> Mapping[Role, Shape]:
+    """`count` rungs for intermediates, and for the root as few as last as long."""
+    daily = Shape.of_steps(count, step)
+    return {
+        Role.INTERMEDIATE: daily,
+        Role.ROOT: Shape.of_steps(1, ROOT_STEP).as_long_as(daily),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +138,11 @@ class Ladder:
     def armed_until(self) -> datetime:
         """nextUpdate of the last rung: then servers that have this ladder refuse everybody."""
         return max(rung.next_update for rung in self.rungs)
+
+    @property
+    def due(self) -> datetime:
+        """Half of its life: when the next should be cut, so that a failure can be mended."""
+        return self.cut_at + (self.armed_until - self.cut_at) / 2
 
     @property
     def is_single(self) -> bool:

@@ -116,7 +116,7 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
         yield from _unlike(path, octets, "the recorded certificate", command)
     crl = store.last_crl(issuer.id)
     published = home.crl / f"{issuer.slug}.crl"
-    if crl is None and published.exists():
+    if crl is None and issuer.has_key and published.exists():
         yield Concern(
             "published.unrecorded",
             f"{str(published)!r} is there, and the record knows of no CRL",

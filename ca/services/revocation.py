@@ -7,7 +7,7 @@ time, so a newer list is never overwritten by an older one.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from ca.interfaces import (
 )
 from ca.lint.gate import lint_crl_tbs
 from ca.lint.rule import LintContext
-from ca.services.crl_files import lists_of_another_home, predecessor, write_crls, write_joined
+from ca.services.crl_files import lists_at_hand, predecessor, write_crls, write_joined
 from ca.services.facility import (
     CLOCK_MAY_LAG,
     PATIENCE,
@@ -113,6 +113,7 @@ def cut_crls(
     *,
     days: Mapping[Role, int],
     ladder: Mapping[Role, Shape] | None = None,
+    only: Callable[[IssuerRecord], bool] = lambda _: True,
     directory: Path | None = None,
 ) -> Iterator[Cut]:
     """New CRLs of every issuer whose key is here, published in the home's crl/.
@@ -123,6 +124,7 @@ def cut_crls(
     days:      nextUpdate after thisUpdate, by role, where there is no ladder.
     ladder:    what ladders to cut, by role. Yields as each issuer's lists are on disk; the last
                step, openvpn.pem, is done when all have been taken.
+    only:      which issuers' lists are cut; those of the others stay as they are.
     directory: publish there as well.
     Raises:    ClockSuspect, CustodyError, LintRefused, StoreError, OutputFailed.
     """
@@ -140,8 +142,8 @@ def cut_crls(
             if authority.not_after <= facility.clock():
                 continue
             issuer = authority.issuer
-            if not issuer.has_key:
-                joined += lists_of_another_home(issuer, facility.home)
+            if not issuer.has_key or not only(issuer):
+                joined += lists_at_hand(issuer, facility.home, facility.store, at=facility.clock())
                 continue
             shape = ladder[issuer.role] if ladder is not None else None
             before = predecessor(issuer, facility.home, facility.store, at=facility.clock())
@@ -204,9 +206,9 @@ def _cut(
             expired=expired,
         )
         linted = lint_crl_tbs(tbs, context=context)
+        failpoint("tbs.linted")
         previous = linted.facts
         ready.append((number, rung, linted))
-        failpoint("tbs.linted")
     with facility.key_of(issuer) as signer:
         rungs = tuple(
             CrlRecord(
@@ -229,9 +231,9 @@ def _cut(
 def _signed(tbs: bytes, issuer: IssuerRecord, signer: Signer) -> bytes:
     signature = signer.sign(tbs)
     verify(issuer.spki, signer.algorithm, signature, tbs)
+    failpoint("signature.verified")
     return assemble(tbs, signer.algorithm, signature)
 
-    failpoint("signature.verified")
 
 def _first_this_update(
     issuer: IssuerRecord,

@@ -16,7 +16,7 @@ CHECKS := format lint types layers migrations readme
 # Without compiled modules each command takes three times as long, and some set this globally.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup dev check test fuzz migrations readme lock wheel clean packages packages-test \
+.PHONY: help demo setup dev check test faults fuzz migrations readme lock wheel clean packages packages-test \
 	$(CHECKS:%=check-%)
 
 help: ## list these verbs
@@ -50,6 +50,9 @@ test: dev ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 SECONDS ?= 60
+
+faults: dev ## break homeca in every way it must survive, and show the table
+	$(BIN)/python -m tests.faults.run --readme
 
 fuzz: dev $(VENV)/.fuzz ## fuzz each parser by coverage for SECONDS (60)
 	@for target in request certificate crl profile settings; do \

@@ -4,7 +4,7 @@ The names stand in the code for ever and do nothing there: without a trap a pass
 comparison (about 30 ns, `tests/faults/test_failpoints.py` measures it; a command passes some
 fifty). Nothing in this program sets a trap, and no environment variable, option or setting can:
 a program that signs must not be killable from outside by its own doing. Only code in the same
-process that calls `arm` can, and only the tests' own launcher (`tests.faults.victim`, which no
+process that calls `arm` can, and only the tests' own launcher (`tests.faults.running`, which no
 wheel contains) has such code.
 """
 

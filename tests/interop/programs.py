@@ -16,6 +16,7 @@ PACKAGES = {
     "faketime": "faketime",
     "openssl": "openssl",
     "openvpn": "openvpn",
+    "strace": "strace",
     "swtpm": "swtpm",
 }
 

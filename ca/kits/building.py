@@ -8,7 +8,7 @@ from ca.errors import KitRefused
 from ca.kits import android, apple, ikev2, openvpn, trust, wifi
 from ca.kits.facts import File, Kit, KitFacts, Sign
 from ca.kits.kinds import KINDS
-from ca.kits.writing import text_file
+from ca.kits.writing import page
 from ca.names import visible
 
 Builder = Callable[[KitFacts, Sign], Iterator[File]]
@@ -36,8 +36,7 @@ def build(facts: KitFacts, sign: Sign) -> Kit:
     """
     _require(facts)
     files = tuple(BUILDERS[facts.kind](facts, sign))
-    page = facts.about.page or facts.kind
-    readme = text_file("README.txt", f"{page}/README.txt", facts)
+    readme = page(f"{facts.about.page or facts.kind}/README.txt", facts)
     stem = facts.ca_stem if facts.kind == "trust" else facts.stem
     return Kit(
         kind=facts.kind,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ca.encoding import tlv
 from ca.encoding.containers import fingerprint
 from ca.encoding.facts import TbsFacts
 from ca.encoding.inspect import read_certificate
-from ca.errors import KitRefused
+from ca.errors import EncodingError, KitRefused
 from ca.kits.kinds import KINDS, Kind
 from ca.kits.quoting import file_stem
 from ca.names import COMMON_NAME, DNSName, EmailName, IPName, UPNName, visible
@@ -172,7 +173,7 @@ class KitFacts:
         if self.tbs is None:
             return WINDOWS_TEMPLATE
         extension = self.tbs.extension(TEMPLATE_EXTENSION)
-        return _template(extension.value) if extension is not None else None
+        return read_template(extension.value) if extension is not None else None
 
     @property
     def thumbprint(self) -> str:
@@ -219,10 +220,8 @@ class KitFacts:
         }
 
 
-def _template(value: bytes) -> str | None:
-    from ca.encoding import tlv
-    from ca.errors import EncodingError
-
+def read_template(value: bytes) -> str | None:
+    """templateID of a CertificateTemplate extension; None when it is none (MS-WCCE)."""
     try:
         tag, content = next(tlv.elements(tlv.read_only(value, tlv.SEQUENCE)))
         return tlv.read_oid(content) if tag == tlv.OID else None

@@ -29,7 +29,7 @@ from ca.interfaces import (
 from ca.kits.building import build
 from ca.kits.facts import Kit, KitFacts, Server
 from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
-from ca.lint.gate import lint_certificate, rules
+from ca.lint.gate import lint_certificate, role_of, rules
 from ca.lint.rule import LintContext, Severity
 from ca.names import COMMON_NAME, DNSName, IPName, parse_general_name, visible
 from ca.services.facility import Authority, Facility, authorities, root_of
@@ -91,6 +91,8 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
     root = authority.chain[-1] if authority is not None else root_of(found).chain[-1]
     alive = _alive(found, authority, root, facility, now=now)
     warnings: list[str] = []
+    for one in alive:
+        warnings += _lint(one.chain[0], about, found, now=now, what=visible(one.issuer.subject))
     record = order.record
     if record is not None and record.der is not None:
         warnings += _lint(record.der, about, found, now=now, what=visible(order.name))
@@ -296,6 +298,7 @@ def _lint(
     in_tpm = about.tpm and CLIENT in (tbs.eku or ())
     context = LintContext(
         now=now,
+        role=role_of(tbs),
         issuer=issuer.certificate if issuer is not None else None,
         constraints=issuer.constraints[1:] if issuer is not None else (),
         consumers=about.consumers,

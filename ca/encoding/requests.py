@@ -22,6 +22,7 @@ from ca.algorithms import (
 from ca.encoding import tlv
 from ca.encoding.der import check_der
 from ca.encoding.request_extensions import (
+    ENROLMENT_CSP,
     SUBJECT_ALT_NAME,
     RequestedAttribute,
     RequestedExtension,
@@ -65,6 +66,14 @@ class Request:
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
     has_san: bool = False
+
+    @property
+    def claims_tpm(self) -> bool:
+        """Does it say that its key was made by Windows' TPM provider? A hint, no proof (WI3)."""
+        return any(
+            attribute.oid == ENROLMENT_CSP and "Platform Crypto Provider" in attribute.shown
+            for attribute in self.attributes
+        )
 
 
 def parse_request(der: bytes) -> Request:

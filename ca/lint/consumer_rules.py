@@ -111,7 +111,7 @@ def ov3(tbs: TbsFacts, context: LintContext) -> str | None:
 
 
 @RULES.notice(
-    "OV4", "OpenVPN/easy-rsa#35, hashicorp/vault#1476 (OpenVPN 2.3 and before)", consumers=[OPENVPN]
+    "OV4", "OpenVPN/easy-rsa#35, hashicorp/vault#1476 (to OpenVPN 2.3); 2026", consumers=[OPENVPN]
 )
 def ov4(tbs: TbsFacts, context: LintContext) -> str | None:
     """OpenVPN 2.3 took keyUsage 80, 08, 88 from clients and a0, 88 from servers (RSA only)."""
@@ -244,6 +244,19 @@ def ss3(tbs: TbsFacts, context: LintContext) -> str | None:
     if not _is_leaf(context) or tbs.extension(SUBJECT_ALT_NAME) is not None:
         return None
     return "without subjectAltName only the whole subject can be an identity"
+
+
+@RULES.warning(
+    "SS5", "strongswan/strongswan#1991; seen with 5.9.8 of Debian 12, 2026", consumers=[STRONGSWAN]
+)
+def ss5(tbs: TbsFacts, _context: LintContext) -> str | None:
+    """A CA's name constraints permit no addresses: 5.9.8 cannot load such a certificate at all."""
+    constraints = tbs.name_constraints
+    if constraints is None:
+        return None
+    if any(tree.base.tag == 7 for tree in (*constraints.permitted, *constraints.excluded)):
+        return "permits addresses, on which strongSwan 5.9.8 says 'parsing X509 certificate failed'"
+    return None
 
 
 # ---------------------------------------------------------------- Apple

@@ -168,10 +168,11 @@ class Issuance:
                 issuer=authority.certificate,
                 constraints=authority.constraints[1:],
                 consumers=profile.consumers,
+                key_in_tpm=order.request.claims_tpm,
             ),
         )
-        return Prepared(
         failpoint("tbs.linted")
+        return Prepared(
             order=order,
             authority=authority,
             profile=profile,
@@ -235,8 +236,8 @@ class Issuance:
                 ]
             else:
                 break
-        return chunk
         failpoint("intents.stored")
+        return chunk
 
     def _sign(self, chunk: Sequence[Prepared], signer: Signer) -> list[Issued | NotIssued]:
         """Sign each, verify each, record all that are good in one commit."""

@@ -23,7 +23,7 @@ from ca.lint.rule import Finding, Severity
 from tests.lint.lintvectors import DIRECTORY, Vector, der, manifest, vectors
 from tests.vectors.lint import make
 
-COUNT = 268
+COUNT = 269
 
 
 def before(vector: Vector) -> tuple[Finding, ...]:

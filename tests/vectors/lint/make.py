@@ -377,8 +377,10 @@ def add(
 
 def clean() -> None:
     """What homeca makes, and what no rule may object to for any consumer."""
-    add("clean-root", root(), role="root", consumers=ALL_CONSUMERS)
-    add("clean-intermediate", intermediate(), role="intermediate", consumers=ALL_CONSUMERS)
+    # both permit addresses, which old strongSwan cannot read (SS5)
+    others = tuple(word for word in ALL_CONSUMERS if word != "strongswan")
+    add("clean-root", root(), role="root", consumers=others)
+    add("clean-intermediate", intermediate(), role="intermediate", consumers=others)
     add("clean-tls-server", leaf(), consumers=ALL_CONSUMERS)
     add(
         "clean-tls-server-rsa",
@@ -1025,6 +1027,13 @@ def consumers() -> None:
         client({"san": None}, cn="alice-phone"),
         "SS3",
         "d7.4.no-san",
+        **swan,
+    )
+    add(
+        "strongswan-address-constraints",
+        intermediate(),
+        "SS5",
+        role="intermediate",
         **swan,
     )
     apple: dict[str, Any] = {"consumers": ("iphone",)}

@@ -14,6 +14,7 @@ from ca.cli import (
     crl,
     issuing,
     kit,
+    lost,
     profile,
     reports,
     request,
@@ -83,7 +84,7 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, kit, revocation, crl, reports, verification):
+for group in (ceremony, issuing, kit, revocation, lost, crl, reports, verification):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")

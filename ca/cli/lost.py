@@ -1,0 +1,201 @@
+"""`homeca lost`: a device is gone, and nothing of it works any more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ca.cli.crl import CutWish, crl_fields, cut_all
+from ca.cli.opening import facility
+from ca.cli.options import (
+    BelieveClockOption,
+    HomeOption,
+    JsonOption,
+    PinFileOption,
+    TpmOption,
+)
+from ca.cli.output import day, document, good, result, say
+from ca.cli.selecting import find_certificate, parse_moment
+from ca.errors import NotFound, UsageError
+from ca.interfaces import CertificateRecord, Reason, serial_text
+from ca.names import visible
+
+if TYPE_CHECKING:
+    from ca.services.facility import Facility
+    from ca.services.lost import Effect
+    from ca.services.revocation import Cut
+
+_REASONS = tuple(reason for reason in Reason if reason is not Reason.CERTIFICATE_HOLD)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("lost")(lost)
+
+
+def lost(
+    device: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|SERIAL|FILE",
+            help="The device: its common name, one of its names, or a certificate of it.",
+        ),
+    ],
+    reason: Annotated[
+        str,
+        typer.Option("--reason", help=f"Why: {', '.join(_REASONS)}."),
+    ] = Reason.KEY_COMPROMISE.value,
+    moment: Annotated[
+        str | None,
+        typer.Option("--when", metavar="TIME", help="Since when it is gone: 2026-11-20T18:00Z."),
+    ] = None,
+    cut: Annotated[
+        bool,
+        typer.Option("--crl/--no-crl", help="Cut the new CRLs at once, the whole ladder."),
+    ] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and change nothing.")] = False,
+    believe_clock: BelieveClockOption = False,
+    tpm: TpmOption = None,
+    pin_file: PinFileOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke everything a lost device has, cut new CRLs, and say who refuses it from when.
+
+    All live certificates with its name, and all with the same keys, are revoked in one step or
+    none is. Its keys are never certified again. `--dry-run` first shows what that is.
+
+    Example: homeca lost alice-phone.home.arpa
+    """
+    why = _reason(reason)
+    invalidity = parse_moment(moment) if moment is not None else None
+    with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
+        records = _find(device, found)
+        old_lists = _old_lists(records, found)
+        if dry_run:
+            for record in records:
+                result(f"would revoke {_named(record)}")
+            say(f"{len(records)} certificates; nothing was changed")
+            return
+        from ca.services.lost import effects, lose
+
+        lose(records, why, found, invalidity=invalidity)
+        cuts = list(cut_all(found, CutWish())) if cut else []
+        consequences = effects(records, old_lists_until=old_lists)
+        if as_json:
+            _print_json(records, why, cuts, consequences, invalidity)
+        else:
+            _print(records, why, cuts, consequences, found)
+
+
+def _reason(text: str) -> Reason:
+    for reason in _REASONS:
+        if reason.value.lower() == text.lower():
+            return reason
+    raise UsageError(
+        f"{visible(text)!r} is not a reason to lose a device",
+        remedy=f"use one of {', '.join(_REASONS)}; `homeca revoke` puts on hold",
+    )
+
+
+def _find(device: str, found: Facility) -> tuple[CertificateRecord, ...]:
+    """By name; else by a certificate file or a serial, and then by that one's name and key."""
+    from ca.services.lost import certificates_of
+
+    store = found.store
+    if Path(device).is_file():
+        return _with_its_name(find_certificate(device, store), found)
+    try:
+        return certificates_of(device, store, at=found.clock())
+    except NotFound as unknown:
+        try:
+            record = find_certificate(device, store)
+        except (NotFound, UsageError):
+            raise unknown from None
+    return _with_its_name(record, found)
+
+
+def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[CertificateRecord, ...]:
+    from ca.services.lost import certificates_of, common_name, with_their_keys
+
+    name = common_name(record)
+    by_key = with_their_keys([record], found.store, at=found.clock())
+    if not name:
+        named: tuple[CertificateRecord, ...] = ()
+    else:
+        try:
+            named = certificates_of(name, found.store, at=found.clock())
+        except NotFound:
+            named = ()
+    both = {one.id: one for one in (*by_key, *named)}
+    if not both:
+        raise NotFound(
+            f"{_named(record)} and its keys have no live certificate any more",
+            remedy="nothing needs doing; `homeca show` tells what became of it",
+        )
+    return tuple(one for _, one in sorted(both.items()))
+
+
+def _old_lists(records: tuple[CertificateRecord, ...], found: Facility) -> datetime | None:
+    """When the last list ends that servers may have now and that does not name these."""
+    from ca.services.ladder import standing_ladder
+
+    ladders = [standing_ladder(found.store, one) for one in {r.issuer_id for r in records}]
+    return max((one.armed_until for one in ladders if one is not None), default=None)
+
+
+def _named(record: CertificateRecord) -> str:
+    return f"{serial_text(record.serial)} {visible(record.subject)}, until {day(record.not_after)}"
+
+
+def _print(
+    records: tuple[CertificateRecord, ...],
+    reason: Reason,
+    cuts: list[Cut],
+    consequences: tuple[Effect, ...],
+    found: Facility,
+) -> None:
+    from ca.services.crl_files import JOINED
+
+    for record in records:
+        result(f"revoked {_named(record)} ({reason.value})")
+    for one in cuts:
+        numbers = f"CRL {one.crl.number}"
+        if len(one.rungs) > 1:
+            numbers = f"CRLs {one.crl.number} to {one.rungs[-1].number}"
+        result(f"{visible(one.authority.issuer.subject)}: {good(numbers)}")
+    result("")
+    result("who refuses it, from when:")
+    for effect in consequences:
+        result(f"  {effect.service}: {effect.refuses}")
+    if cuts:
+        say(f"next: copy {found.home.crl / JOINED} to your VPN servers, whole")
+    else:
+        say("next: `homeca crl`; until then nobody outside knows")
+
+
+def _print_json(
+    records: tuple[CertificateRecord, ...],
+    reason: Reason,
+    cuts: list[Cut],
+    consequences: tuple[Effect, ...],
+    invalidity: datetime | None,
+) -> None:
+    document(
+        revoked=[
+            {
+                "serial": serial_text(record.serial),
+                "subject": record.subject,
+                "names": list(record.names),
+                "not_after": record.not_after,
+            }
+            for record in records
+        ],
+        reason=reason.value,
+        invalidity=invalidity,
+        crls=[crl_fields(one) for one in cuts],
+        effects=[{"service": one.service, "refuses": one.refuses} for one in consequences],
+    )

@@ -1,0 +1,217 @@
+"""A lost device: every live certificate of it, revoked in one commit.
+
+A device is known by its common name, by one of its names, or by one of its certificates. What has
+the same key belongs to it as well: a renewal whose old certificate still works is the classic way
+to have revoked a device and not kept it out (demand 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ca.encoding.crl import crl_entry
+from ca.encoding.inspect import read_certificate
+from ca.errors import NotFound, RevocationRefused
+from ca.interfaces import (
+    CertificateQuery,
+    CertificateRecord,
+    CertificateStore,
+    Reason,
+    Revocation,
+    State,
+)
+from ca.names import visible
+from ca.services.facility import Facility
+
+_COMMON_NAME = "2.5.4.3"
+_NEAR = 5
+
+CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
+SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
+
+
+def certificates_of(
+    name: str, store: CertificateStore, *, at: datetime
+) -> tuple[CertificateRecord, ...]:
+    """The live certificates of the device called `name`: by CN, by any SAN value, by its keys.
+
+    name:   "alice-phone.home.arpa", with or without "DNS:", an address, an e-mail; any case.
+    Raises: NotFound, naming devices that are called nearly so, or saying that all are revoked.
+    """
+    wanted = _bare(name)
+    candidates = list(_called_like(wanted, store))
+    named = [record for record in candidates if wanted in _names_of(record)]
+    found = with_their_keys(named, store, at=at)
+    if found:
+        return found
+    if named:
+        raise NotFound(
+            f"{visible(name)!r} has no live certificate: all {len(named)} are revoked or expired",
+            remedy="nothing needs doing; `homeca list --all --text NAME` shows them",
+        )
+    near = sorted({visible(called) for one in candidates for called in _names_of(one)})[:_NEAR]
+    raise NotFound(
+        f"no device is called {visible(name)!r}",
+        remedy=f"use its whole name: {', '.join(near)}"
+        if near
+        else "see the names with `homeca list`, or give a certificate or serial of the device",
+    )
+
+
+def with_their_keys(
+    records: Sequence[CertificateRecord], store: CertificateStore, *, at: datetime
+) -> tuple[CertificateRecord, ...]:
+    """Those that are live, and every other live certificate for the same keys; oldest first."""
+    own = {issuer.serial for issuer in store.issuers()}
+    found = {
+        other.id: other
+        for key in {record.spki_sha256 for record in records}
+        for other in store.by_spki(key)
+    }
+    found |= {record.id: record for record in records}
+    return tuple(
+        record
+        for _, record in sorted(found.items())
+        if is_live(record, at=at) and record.serial not in own
+    )
+
+
+def is_live(record: CertificateRecord, *, at: datetime) -> bool:
+    """Issued, not over, and not revoked for good: one on hold can come back."""
+    return (
+        record.state is State.ISSUED
+        and record.not_after >= at
+        and (record.revocation is None or record.revocation.reason is Reason.CERTIFICATE_HOLD)
+    )
+
+
+def common_name(record: CertificateRecord) -> str:
+    """The CN of a certificate, "" where it has none."""
+    values = (
+        read_certificate(record.der, tolerant=True).tbs.subject.values(_COMMON_NAME)
+        if (record.der)
+        else ()
+    )
+    return values[0] if values else ""
+
+
+def _called_like(wanted: str, store: CertificateStore) -> Iterator[CertificateRecord]:
+    """Issued certificates with the text in their subject or names: few, by the database."""
+    yield from store.certificates(CertificateQuery(states=(State.ISSUED,), text=wanted))
+
+
+def _names_of(record: CertificateRecord) -> set[str]:
+    return {_bare(value) for value in (common_name(record), *record.names) if value}
+
+
+def _bare(name: str) -> str:
+    """ "DNS:Alice.Home.Arpa." is alice.home.arpa."""
+    kind, found, value = name.partition(":")
+    if found and kind.lower() in ("dns", "ip", "email", "uri", "rid", "dirname", "othername"):
+        name = value
+    return name.strip().rstrip(".").casefold()
+
+
+def lose(
+    records: Sequence[CertificateRecord],
+    reason: Reason,
+    facility: Facility,
+    *,
+    invalidity: datetime | None = None,
+) -> Revocation:
+    """All of them revoked, or none, in one commit; the next CRLs carry them.
+
+    invalidity: since when the device is gone; never in the future.
+    Raises:     RevocationRefused, NotFound, ClockSuspect.
+    """
+    now = facility.check_clock()
+    if invalidity is not None and invalidity > now:
+        raise RevocationRefused(
+            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
+            remedy="give --when a moment that has passed; the revocation itself is dated now",
+        )
+    revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
+    facility.store.revoke_many(
+        [
+            (
+                record.issuer_id,
+                record.serial,
+                revocation,
+                crl_entry(record.serial, now, reason, invalidity),
+            )
+            for record in records
+        ]
+    )
+    return revocation
+
+
+# ---------------------------------------------------------------- who refuses it, and when
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A kind of service that knew the device, and from when it refuses it."""
+
+    service: str
+    refuses: str
+
+
+def effects(
+    records: Sequence[CertificateRecord],
+    *,
+    old_lists_until: datetime | None,
+) -> tuple[Effect, ...]:
+    """What happens where, for certificates of these purposes.
+
+    old_lists_until: the end of the lists that servers have now; None: they have none.
+    """
+    read = [read_certificate(record.der, tolerant=True).tbs for record in records if record.der]
+    purposes = {oid for tbs in read for oid in tbs.eku or ()}
+    urls = sorted({url for tbs in read for url in tbs.crl_urls})
+    until = f"{old_lists_until:%Y-%m-%d %H:%M} UTC" if old_lists_until is not None else ""
+    found = []
+    if CLIENT_AUTH in purposes:
+        found.append(
+            Effect(
+                "OpenVPN",
+                "at the next connection after crl/openvpn.pem is on the server; a session that "
+                "is up ends when it renegotiates (within the hour, reneg-sec) or the server "
+                "restarts",
+            )
+        )
+        found.append(
+            Effect(
+                "web, Wi-Fi and mail servers that ask for client certificates",
+                "once they have the new CRL and were reloaded: nginx, Apache, FreeRADIUS read "
+                "it at start",
+            )
+        )
+    if SERVER_AUTH in purposes:
+        found.append(
+            Effect(
+                "clients that connect to it",
+                "when they fetch the new CRL; browsers ask no private CA, so take its address "
+                "out of DNS as well",
+            )
+        )
+    if urls:
+        found.append(
+            Effect(
+                f"whoever fetches {', '.join(visible(url) for url in urls)}",
+                f"at the next fetch; a copy may be used until {until or 'its nextUpdate'}",
+            )
+        )
+    if until:
+        found.append(
+            Effect(
+                "a server that gets no new list",
+                f"never before {until}, when its list ends and it refuses everybody",
+            )
+        )
+    else:
+        found.append(
+            Effect("a server that has no list of this CA", "never: it does not ask for one")
+        )
+    return tuple(found)

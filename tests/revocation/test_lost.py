@@ -1,0 +1,141 @@
+"""`homeca lost`: everything of a device goes at once, and nothing of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ca.errors import NotFound, RevocationRefused
+from ca.interfaces import Reason
+from ca.services.lost import certificates_of, lose
+from ca.services.revocation import revoke
+from tests.house import House, make_request
+from tests.interop.programs import run
+from tests.services.rig import Rig, cut, issue_one, serials
+
+
+def revoked_by(house: House, *arguments: str | Path) -> set[str]:
+    made = house.homeca.json("lost", *arguments)
+    return {one["serial"] for one in made["revoked"]}
+
+
+def refused_by_openssl(house: House, stem: str) -> bool:
+    """With all lists of the file for OpenVPN, as a server would ask."""
+    done = run(
+        *("openssl", "verify", "-crl_check_all", "-no-CAfile", "-no-CApath"),
+        *("-CRLfile", house.home / "crl/openvpn.pem", "-CAfile", house.home / "certs/root.pem"),
+        *("-untrusted", house.file(f"{stem}.crt"), house.file(f"{stem}.crt")),
+    )
+    return "certificate revoked" in done.stderr
+
+
+def test_the_old_certificate_of_a_renewed_device_goes_with_the_new_one(house: House) -> None:
+    house.homeca.must("renew", house.file("brief.crt"), "--out", house.file("brief-2.crt"))
+    both = {house.serial("brief"), house.serial("brief-2")}
+    assert revoked_by(house, "brief.home.arpa") == both
+    assert refused_by_openssl(house, "brief")
+    assert refused_by_openssl(house, "brief-2")
+    assert not refused_by_openssl(house, "laptop")
+
+
+def test_a_device_with_a_new_key_is_lost_with_its_old_one(house: House) -> None:
+    place = house.place / "again"
+    place.mkdir()
+    request = make_request(place, "laptop", "DNS:laptop.home.arpa")
+    house.homeca.must(
+        "sign", request, "--profile", "vpn-client", "--out", house.file("laptop-2.crt")
+    )
+    both = {house.serial("laptop"), house.serial("laptop-2")}
+    assert revoked_by(house, "laptop.home.arpa") == both
+
+
+@pytest.mark.parametrize("called", ["192.168.1.10", "IP:192.168.1.10", "DNS:NAS.home.arpa."])
+def test_a_device_is_known_by_any_of_its_names(house: House, called: str) -> None:
+    assert revoked_by(house, called, "--no-crl") == {house.serial("nas")}
+
+
+def test_a_device_is_known_by_a_certificate_or_a_serial_of_it(house: House) -> None:
+    assert revoked_by(house, house.file("nas.crt"), "--no-crl") == {house.serial("nas")}
+    assert revoked_by(house, house.serial("laptop"), "--no-crl") == {house.serial("laptop")}
+
+
+def test_half_a_name_revokes_nothing_and_is_told_the_whole(house: House) -> None:
+    done = house.homeca.run("lost", "laptop")
+    assert done.returncode == 1
+    assert "no device is called 'laptop' [not-found]" in done.stderr
+    assert "laptop.home.arpa" in done.stderr
+    assert not refused_by_openssl(house, "laptop")
+
+
+def test_no_issuer_is_lost_by_its_name(house: House) -> None:
+    for name in ("Test Root CA", "Test Intermediate CA 1"):
+        done = house.homeca.run("lost", name)
+        assert (done.returncode, "not-found" in done.stderr) == (1, True)
+
+
+def test_a_device_on_hold_is_lost_for_good(house: House) -> None:
+    assert revoked_by(house, "parked.home.arpa") == {house.serial("parked")}
+    done = house.homeca.run("revoke", house.file("parked.crt"), "--reason", "removeFromCRL")
+    assert "revoked for good" in done.stderr
+
+
+def test_a_device_that_is_lost_already_is_said_to_be(house: House) -> None:
+    done = house.homeca.run("lost", "lost.home.arpa")
+    assert (done.returncode, "all 1 are revoked or expired" in done.stderr) == (1, True)
+
+
+def test_the_key_of_a_lost_device_is_never_certified_again(house: House) -> None:
+    house.homeca.must("lost", "laptop.home.arpa", "--no-crl")
+    done = house.homeca.run(
+        "sign", house.file("laptop.csr"), "--profile", "vpn-client", "--out", house.file("x.crt")
+    )
+    assert (done.returncode, "blocked for ever" in done.stderr) == (3, True)
+
+
+def test_a_dry_run_shows_and_changes_nothing(house: House) -> None:
+    said = house.homeca.must("lost", "laptop.home.arpa", "--dry-run")
+    assert house.serial("laptop") in said
+    assert not refused_by_openssl(house, "laptop")
+    assert revoked_by(house, "laptop.home.arpa", "--no-crl") == {house.serial("laptop")}
+
+
+def test_who_refuses_it_is_told_for_each_purpose_of_the_device(house: House) -> None:
+    phone = house.homeca.must("lost", "laptop.home.arpa", "--no-crl")
+    assert "OpenVPN" in phone
+    assert "http://ca.home.arpa/intermediate-1.crl" in phone
+    server = house.homeca.must("lost", "nas.home.arpa", "--no-crl")
+    assert "OpenVPN" not in server
+    assert "clients that connect to it" in server
+
+
+def test_a_ladder_that_stands_is_recut_whole(house: House) -> None:
+    made = house.homeca.json("crl", "--ladder", "4", "--step", "20d")
+    again = house.homeca.json("lost", "laptop.home.arpa")
+    assert len(again["crls"][1]["rungs"]) >= 4
+    assert again["crls"][1]["armed_until"] >= made["crls"][1]["armed_until"]
+    assert again["crls"][1]["entries"] == 3
+
+
+# ---------------------------------------------------------------- one commit
+
+
+def test_when_one_cannot_be_revoked_none_is(rig: Rig) -> None:
+    one, other = issue_one(rig, "one"), issue_one(rig, "other")
+    with rig.facility() as facility:
+        revoke(other, Reason.SUPERSEDED, facility)
+        with pytest.raises(RevocationRefused, match="for good"):
+            lose([one, other], Reason.KEY_COMPROMISE, facility)
+    assert serials(cut(rig)) == {other.serial}
+
+
+def test_an_expired_certificate_is_not_revoked_any_more(rig: Rig) -> None:
+    issue_one(rig, "phone", days=10)
+    rig.clock.move(days=11)
+    live = issue_one(rig, "phone")
+    with rig.facility() as facility:
+        found = certificates_of("phone.home.arpa", facility.store, at=rig.clock())
+        assert [record.serial for record in found] == [live.serial]
+        rig.clock.move(days=800)
+        with pytest.raises(NotFound, match="all 2 are revoked or expired"):
+            certificates_of("phone.home.arpa", facility.store, at=rig.clock())

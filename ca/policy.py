@@ -434,14 +434,19 @@ def _check_match(
     profile: Profile,
     findings: _Findings,
 ) -> None:
-    """As `openssl ca`: each value equals one of the issuer's, to the letter."""
+    """As `openssl ca`: each value equals one of the issuer's, to the letter.
+
+    Its string type is not looked at (RFC 5280 §7.1): `openssl ca` calls a PrintableString
+    different from a UTF8String of the same text, which many a request fails by.
+    """
     own = issuer.subject.values(oid)
     kind = attribute_type(oid)
     if not own:
         findings.refuse(
             "subject.no-match",
             f"the profile {profile.name!r} matches {kind.name} against the issuer, which has none",
-            "use another profile",
+            f"use a profile whose policy does not, or a CA made with "
+            f"`homeca init-root --subject {kind.short}=…`",
         )
         return
     if not values or any(value not in own for value in values):

@@ -24,7 +24,14 @@ from ca.cli.output import day, document, fields, good, result, say, strong, when
 from ca.errors import ConfigurationError, UsageError
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.interfaces import Custody, IssuerRecord, IssuerState, Role, Secret
-from ca.names import NameConstraints, visible
+from ca.names import (
+    ORGANIZATION,
+    Attribute,
+    DistinguishedName,
+    NameConstraints,
+    attribute_type,
+    visible,
+)
 
 if TYPE_CHECKING:
     from ca.services.ceremony import Plan
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Kinds a CA key may have; Ed25519 is not a TPM algorithm, RSA-4096 rarely one.
 _CA_KINDS = ("ec-p256", "ec-p384", "ec-p521", "rsa-2048", "rsa-3072", "rsa-4096")
+#: Attributes that say whose an issuer is and where: an intermediate takes them from its root.
+_PLACE = frozenset(attribute_type(short).oid for short in ("C", "ST", "L", "O", "OU"))
 _CERTIFICATE_LIMIT = 1 << 20
 
 KeyOption = Annotated[
@@ -46,6 +55,16 @@ KeyOption = Annotated[
 NameOption = Annotated[
     str | None,
     typer.Option("--name", help='Whose CA it is: "Smith family". Stands in every issuer\'s name.'),
+]
+SubjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--subject",
+        metavar="DN",
+        help="What stands before the common name in its DN, where a policy is to match more than "
+        'the organisation: "C=GB,ST=England,O=Alice Ltd". Default: O=NAME; an intermediate has '
+        "what its root has.",
+    ),
 ]
 PinOption = Annotated[
     bool,
@@ -73,6 +92,7 @@ def register(app: typer.Typer) -> None:
 
 def init_root(
     name: NameOption = None,
+    subject: SubjectOption = None,
     key: KeyOption = "ec-p384",
     days: Annotated[int, typer.Option("--days", min=1, max=9131, help="Lifetime.")] = 7300,
     permit_dns: Annotated[
@@ -116,11 +136,13 @@ def init_root(
     ) as found:
         from ca.services.ceremony import init_root as make_root
 
+        above = _checked_subject(subject)
         plan = _plan(
-            name or "homeca",
+            name or _organisation(above) or "homeca",
             key,
             days,
             secret,
+            above=above,
             constraints=constraints,
             base_url=base_url or found.settings.base_url,
         )
@@ -133,6 +155,7 @@ def init_root(
 
 def init_intermediate(
     name: NameOption = None,
+    subject: SubjectOption = None,
     key: KeyOption = "ec-p384",
     days: Annotated[int, typer.Option("--days", min=1, max=9131, help="Lifetime.")] = 3650,
     base_url: BaseUrlOption = None,
@@ -200,11 +223,15 @@ def init_intermediate(
         believe_clock=believe_clock,
         owner_file=owner_file,
     ) as found:
+        above = _checked_subject(subject)
+        if above is None:
+            above = _above_root(found, name)
         plan = _plan(
-            name or _family(found),
+            name or _organisation(above) or "homeca",
             key,
             days,
             secret,
+            above=above,
             base_url=base_url or found.settings.base_url or _same_base(found),
         )
         if csr_out is not None:
@@ -234,6 +261,7 @@ def _plan(
     days: int,
     pin: Secret | None,
     *,
+    above: DistinguishedName | None,
     constraints: NameConstraints | None = None,
     base_url: str | None,
 ) -> Plan:
@@ -251,7 +279,25 @@ def _plan(
         constraints=constraints or NameConstraints(),
         base_url=_checked_url(base_url),
         pin=pin,
+        above=above,
     )
+
+
+def _checked_subject(text: str | None) -> DistinguishedName | None:
+    """Raises: UsageError for a subject with a common name: a ceremony numbers those."""
+    if text is None:
+        return None
+    above = DistinguishedName.parse(text)
+    if above.common_name is not None:
+        raise UsageError(
+            f"the subject {visible(text)!r} has a common name, and homeca makes it from --name",
+            remedy='write what stands before it: --subject "C=GB,ST=England,O=Alice Ltd"',
+        )
+    return above if above.rdns else None
+
+
+def _organisation(above: DistinguishedName | None) -> str | None:
+    return next(iter(above.values("O")), None) if above is not None else None
 
 
 def _checked_url(url: str | None) -> str | None:
@@ -269,15 +315,19 @@ def _checked_url(url: str | None) -> str | None:
     return parsed
 
 
-def _family(found: Facility) -> str:
-    """The name the root was given: the O of its subject."""
+def _above_root(found: Facility, name: str | None) -> DistinguishedName | None:
+    """Where the root stands, C to OU of its DN, with this name as the organisation if given."""
     from ca.encoding.dn import decode_name
 
     for issuer in found.store.issuers():
         if issuer.role is Role.ROOT:
-            organisations = decode_name(issuer.subject_der).values("O")
-            return organisations[0] if organisations else "homeca"
-    return "homeca"
+            above = [a for a in decode_name(issuer.subject_der) if a.oid in _PLACE]
+            if name is not None:
+                own = Attribute(ORGANIZATION, name)
+                above = [own if a.oid == ORGANIZATION else a for a in above]
+                above += [own] * (own not in above)
+            return DistinguishedName(tuple((a,) for a in above)) if above else None
+    return None
 
 
 def _same_base(found: Facility) -> str | None:

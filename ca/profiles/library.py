@@ -84,9 +84,12 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             octets = file.read(4 * MAX_TEMPLATE + 1)
     except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise ConfigurationError(
             f"the profile {visible(str(path))!r} cannot be read: {error.strerror}",
-            remedy="mend its mode and owner, then try again",
+            remedy="give the path of a file"
+            if missing
+            else "mend its mode and owner, then try again",
         ) from error
     try:
         return octets.decode("utf-8-sig")

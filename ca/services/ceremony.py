@@ -62,6 +62,7 @@ class Plan:
     """What the operator wants of a new issuer.
 
     name:        stands in its DN: O=name, CN=name + " Root CA".
+    above:       what stands before the CN instead of O=name: C=GB,ST=England,O=Alice Ltd.
     constraints: for the root; an intermediate takes over its root's.
     base_url:    where CRLs and issuer certificates will be fetched, "http://ca.home.arpa";
                  None: no CDP, no AIA, and none ever for what this issuer signs.
@@ -74,6 +75,13 @@ class Plan:
     constraints: NameConstraints = NameConstraints()
     base_url: str | None = None
     pin: Secret | None = None
+    above: DistinguishedName | None = None
+
+    def subject(self, role: str) -> DistinguishedName:
+        """The DN of an issuer: plan.subject("Root CA")."""
+        above = DistinguishedName.of(("O", self.name)) if self.above is None else self.above
+        own = DistinguishedName.of(("CN", f"{self.name} {role}"))
+        return DistinguishedName((*above.rdns, *own.rdns))
 
 
 def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
@@ -88,7 +96,7 @@ def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
                 f"this home already has a root: {issuer.subject}",
                 remedy="use another --home for another CA; `homeca status` shows this one",
             )
-    subject = DistinguishedName.of(("O", plan.name), ("CN", f"{plan.name} Root CA"))
+    subject = plan.subject("Root CA")
     with _beginning(Role.ROOT, "root", subject, None, plan, facility, now=now) as issuer:
         serial = _reserve(issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
@@ -118,7 +126,7 @@ def init_intermediate(plan: Plan, facility: Facility) -> IssuerRecord:
             remedy="run `homeca init-intermediate --csr-out FILE`, have it signed there, then "
             "`homeca init-intermediate --certificate FILE`",
         )
-    slug, subject = _next_generation(plan.name, facility)
+    slug, subject = _next_generation(plan, facility)
     with _beginning(Role.INTERMEDIATE, slug, subject, root, plan, facility, now=now) as issuer:
         serial = _reserve(root.issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
@@ -153,7 +161,7 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
             f"a {request.spki.kind_name} key cannot be an issuer's",
             remedy="make an ec-p256, ec-p384 or rsa-3072 key in the other home",
         )
-    slug, _ = _next_generation(plan.name, facility)
+    slug, _ = _next_generation(plan, facility)
     with _beginning(
         Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now
     ) as issuer:
@@ -180,7 +188,7 @@ def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, 
     The issuer stays pending until `accept_intermediate`. Raises: CustodyError, StoreError.
     """
     now = facility.check_clock()
-    slug, subject = _next_generation(plan.name, facility)
+    slug, subject = _next_generation(plan, facility)
     with _beginning(Role.INTERMEDIATE, slug, subject, None, plan, facility, now=now) as issuer:
         issuer = _make_key(issuer, plan, facility)
         profile = _profile(
@@ -327,11 +335,10 @@ def _foreign_root(
 # ---------------------------------------------------------------- steps
 
 
-def _next_generation(name: str, facility: Facility) -> tuple[str, DistinguishedName]:
+def _next_generation(plan: Plan, facility: Facility) -> tuple[str, DistinguishedName]:
     """The slug and DN of the next intermediate: numbers are never used twice."""
     number = 1 + facility.store.count_intermediates()
-    subject = DistinguishedName.of(("O", name), ("CN", f"{name} Intermediate CA {number}"))
-    return f"intermediate-{number}", subject
+    return f"intermediate-{number}", plan.subject(f"Intermediate CA {number}")
 
 
 def _begin(

@@ -9,8 +9,10 @@ import pytest
 
 from tests.cli.running import run
 from tests.house import House
+from tests.interop.homeca import Homeca
 from tests.interop.programs import must
 
+GUIDE = Path(__file__).parent.parent / "vectors" / "profiles" / "guide-root.cnf"
 OPENSSL_CNF = """
 [ ca ]
 default_ca = CA_default
@@ -195,6 +197,50 @@ def test_import_makes_profiles_that_sign_takes_and_names_what_it_left(house: Hou
     text = must("openssl", "x509", "-in", house.file("l.crt"), "-noout", "-ext", "extendedKeyUsage")
     assert "TLS Web Client Authentication" in text
     assert run(house, "check").status == 0
+
+
+def test_the_guides_file_signs_under_both_its_policies(tmp_path: Path) -> None:
+    """policy_strict asks for the country and state of the CA: the CA has them by --subject."""
+    homeca = Homeca(tmp_path / "home")
+    homeca.must(
+        "init-root", "--key", "ec-p256", "--subject", "/C=GB/ST=England/O=Alice Ltd",
+    )  # fmt: skip
+    homeca.must("profile", "import", GUIDE)
+
+    def signed(stem: str, subject: str, profile: str) -> tuple[int, str]:
+        request, made = tmp_path / f"{stem}.csr", tmp_path / f"{stem}.crt"
+        must("openssl", "req", "-new", "-noenc", "-newkey", "rsa:2048", "-subj", subject,
+             "-keyout", tmp_path / f"{stem}.key", "-out", request)  # fmt: skip
+        done = homeca.run("sign", request, "--profile", profile, "--out", made)
+        if done.returncode != 0:
+            return done.returncode, done.stderr
+        told = must("openssl", "x509", "-in", made, "-noout", "-subject", "-issuer",
+                    "-nameopt", "RFC2253,-dn_rev",
+                    "-ext", "crlDistributionPoints,nsComment")  # fmt: skip
+        return 0, told
+
+    bob = "/C=GB/ST=England/L=London/O=Alice Ltd/CN=bob"
+    status, told = signed("bob", bob, "usr_cert")
+    assert status == 0, told
+    assert "subject=C=GB,ST=England,O=Alice Ltd,CN=bob\n" in told
+    assert "issuer=C=GB,ST=England,O=Alice Ltd,CN=Alice Ltd Root CA\n" in told
+    assert "OpenSSL Generated Client Certificate" in told
+    assert "CRL Distribution" not in told
+    status, told = signed("eve", "/C=GB/ST=England/O=alice ltd/CN=eve", "usr_cert")
+    assert (status, "'alice ltd' and must be 'Alice Ltd'" in told) == (3, True), told
+    status, told = signed("www", "/C=DE/L=Bonn/CN=www.home.arpa", "server_cert-policy_loose")
+    assert status == 0, told
+    assert "subject=C=DE,L=Bonn,CN=www.home.arpa\n" in told
+
+
+def test_a_strict_policy_at_a_ca_without_a_country_says_what_would_help(house: House) -> None:
+    house.homeca.must("profile", "import", GUIDE)
+
+    said = run(house, "sign", house.file("nas.csr"), "--profile", "usr_cert", "--force")
+
+    assert said.status == 3
+    assert "matches countryName against the issuer, which has none" in said.messages
+    assert "`homeca init-root --subject C=…`" in said.messages
 
 
 def test_import_dry_run_writes_nothing(house: House) -> None:

@@ -23,6 +23,7 @@ from ca.errors import (
 from ca.interfaces import IssuerState, Role, State
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import CC_SIGN
+from ca.names import DistinguishedName
 from ca.services.ceremony import (
     Plan,
     accept_intermediate,
@@ -59,6 +60,19 @@ def loaded(path: Path) -> x509.Certificate:
 def test_a_second_root_in_one_home_is_refused(rig: Rig) -> None:
     with rig.facility() as facility, pytest.raises(AlreadyInitialised):
         init_root(PLAN, facility)
+
+
+@pytest.mark.parametrize(
+    ("above", "dn"),
+    [
+        (None, "O=Rig,CN=Rig Root CA"),
+        ("/C=GB/ST=England/O=Alice Ltd", "C=GB,ST=England,O=Alice Ltd,CN=Rig Root CA"),
+        ("C=GB", "C=GB,CN=Rig Root CA"),
+    ],
+)
+def test_what_stands_before_the_common_name_is_the_plans(above: str | None, dn: str) -> None:
+    wanted = DistinguishedName.parse(above) if above is not None else None
+    assert str(dataclasses.replace(PLAN, above=wanted).subject("Root CA")) == dn
 
 
 def test_constraints_are_critical_on_root_and_intermediate_alike(rig: Rig) -> None:

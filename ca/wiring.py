@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from ca.keys.tpm.custody import TpmCustody
+    from ca.ledger.auditor import Auditor
     from ca.profiles.library import Library
     from ca.services.facility import Facility
     from ca.services.requesting import Device
@@ -37,6 +38,7 @@ class Opening:
     pin:     asks for the PIN of the key file named; called only for keys that have one.
     on_wait: told, in a sentence, when another process is in the way.
     owner_auth: the TPM owner's password, where it has one; only a first ceremony needs it.
+    on_warning: told what was recorded and could not be anchored; None: on_wait is.
     """
 
     home: Path
@@ -45,6 +47,7 @@ class Opening:
     on_wait: Callable[[str], None]
     believe_clock: bool = False
     owner_auth: Secret | None = None
+    on_warning: Callable[[str], None] | None = None
 
 
 def open_settings(home: Home) -> Settings:
@@ -103,6 +106,37 @@ def open_custody(
 
 
 @contextmanager
+def open_auditor(opening: Opening) -> Iterator[Auditor]:
+    """The ledger to be looked at. Nothing is settled: that would write into what is judged."""
+    from ca.ledger.auditor import Auditor
+    from ca.ledger.keeper import Keeper
+
+    home = Home(opening.home)
+    settings = open_settings(home)
+    with open_store(home, settings) as store:
+        custody = cache(lambda: open_custody(opening, home, settings, store))
+        keeper = Keeper(
+            store,
+            custody,
+            clock=system_clock,
+            on_warning=opening.on_warning or opening.on_wait,
+        )
+        yield Auditor(store=store, custody=custody, clock=system_clock, keeper=keeper)
+
+
+def kept_settings(settings: Settings) -> dict[str, object]:
+    """What the ledger keeps of homeca.toml: all but the database's URL, which may hold a password.
+
+    Values that JSON has no form for as the text that homeca.toml has for them.
+    """
+    return {
+        name: [str(one) for one in value] if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+        if name != "database"
+    }
+
+
+@contextmanager
 def open_facility(
     opening: Opening,
     *,
@@ -110,6 +144,7 @@ def open_facility(
     on_settled: Callable[[Settlement], None],
 ) -> Iterator[Facility]:
     """Everything a service needs. What a crash left open is settled first and reported."""
+    from ca.ledger.keeper import Keeper
     from ca.policy import NamePolicy
     from ca.services.facility import Facility
     from ca.services.settlement import settle
@@ -119,10 +154,11 @@ def open_facility(
         home.make()
     settings = open_settings(home)
     with open_store(home, settings, create=create) as store:
+        custody = cache(lambda: open_custody(opening, home, settings, store))
         facility = Facility(
             home=home,
             store=store,
-            custody=cache(lambda: open_custody(opening, home, settings, store)),
+            custody=custody,
             clock=system_clock,
             entropy=os.urandom,
             profiles=open_library(home),
@@ -130,6 +166,13 @@ def open_facility(
             settings=settings,
             pin=opening.pin,
             on_wait=opening.on_wait,
+            ledger=Keeper(
+                store,
+                custody,
+                clock=system_clock,
+                settings=kept_settings(settings),
+                on_warning=opening.on_warning or opening.on_wait,
+            ),
             believe_clock=opening.believe_clock,
         )
         for settlement in settle(facility):

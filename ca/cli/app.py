@@ -10,12 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from ca.cli import (
+    audit,
     ceremony,
     crl,
     issuing,
     kit,
     lost,
     profile,
+    prove,
     reports,
     request,
     revocation,
@@ -84,12 +86,13 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, kit, revocation, lost, crl, reports, verification):
+for group in (ceremony, issuing, kit, revocation, lost, crl, reports, verification, prove):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")
 app.add_typer(profile.app, name="profile")
 app.add_typer(tpm.app, name="tpm")
+app.add_typer(audit.app, name="audit")
 
 
 def exit_status(error: HomecaError) -> int:

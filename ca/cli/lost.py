@@ -82,8 +82,10 @@ def lost(
             return
         from ca.services.lost import effects, lose
 
-        lose(records, why, found, invalidity=invalidity)
-        cuts = list(cut_all(found, CutWish())) if cut else []
+        keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
+        with found.changing(*keys, although_unreachable=True):
+            lose(records, why, found, invalidity=invalidity)
+            cuts = list(cut_all(found, CutWish())) if cut else []
         consequences = effects(records, old_lists_until=old_lists)
         if as_json:
             _print_json(records, why, cuts, consequences, invalidity)

@@ -41,7 +41,7 @@ def opening(home: Path | None, tpm: str | None, pin_file: Path | None) -> Openin
             known[key] = read_pin(pin_file, key=key)
         return known[key]
 
-    return Opening(home=chosen_home(home), tcti=tpm, pin=pin, on_wait=say)
+    return Opening(home=chosen_home(home), tcti=tpm, pin=pin, on_wait=say, on_warning=warn)
 
 
 @contextmanager

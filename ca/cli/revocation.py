@@ -76,11 +76,13 @@ def revoke(
         if dry_run:
             say(f"would revoke {_named(record)} ({reason}); nothing was changed")
             return
-        if wanted is None:
-            service.release(record, found)
-        else:
-            service.revoke(record, wanted, found, invalidity=invalidity)
-        cuts = list(cut_all(found, CutWish())) if cut else []
+        keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
+        with found.changing(*keys, although_unreachable=wanted is not None):
+            if wanted is None:
+                service.release(record, found)
+            else:
+                service.revoke(record, wanted, found, invalidity=invalidity)
+            cuts = list(cut_all(found, CutWish())) if cut else []
         _report(record, wanted, found, cuts, as_json=as_json, invalidity=invalidity)
 
 

@@ -50,6 +50,18 @@ class Keeper:
         self._on_warning = on_warning
         self._inside = False
 
+    def catch_up(self) -> None:
+        """Anchor the entries that wait for a command to do it, if there are any."""
+        with self._custody().hold():
+            anchor, known, reading = self.read(self._custody())
+            found = self._compared(anchor, known, reading)
+            if not found.waiting:
+                return
+            if found.is_news:
+                said = anchored_details(known, found, reading)
+                self._store.note(LedgerEvent.ANCHORED, said, at=self._clock())
+            self._write(anchor, found)
+
     @contextmanager
     def changing(
         self, *, ceremony: bool = False, although_unreachable: bool = False
@@ -74,38 +86,38 @@ class Keeper:
     def _opened(
         self, held: ExitStack, ceremony: bool, although_unreachable: bool
     ) -> tuple[Anchor, Found] | None:
-        """The anchor, found in order; None when there is no TPM and that may be."""
+        """The anchor, found in order; None when there is none to ask and that may be."""
         attempt = ExitStack()
         try:
             custody = self._custody()
             attempt.enter_context(custody.hold())
-            opened = self._compared(custody, ceremony)
-        except CustodyError as error:
+            anchor, known, reading = self.read(custody, may_place=ceremony)
+            found = self._compared(anchor, known, reading)
+        except (CustodyError, LedgerUnanchored) as error:
             attempt.close()
             if not although_unreachable:
                 raise
             self._on_warning(
                 f"{error.problem}; the record is changed without asking the TPM whether it is the "
-                "newest, and anchored by the next command that reaches it"
+                "newest, and anchored by the next command that can"
             )
             return None
         except BaseException:
             attempt.close()
             raise
         held.enter_context(attempt.pop_all())
-        return opened
+        if found.is_news:
+            said = anchored_details(known, found, reading)
+            self._store.note_with_next(LedgerEvent.ANCHORED, said, at=self._clock())
+        self._note_settings()
+        return anchor, found
 
-    def _compared(self, custody: KeyCustody, ceremony: bool) -> tuple[Anchor, Found]:
-        anchor, known, reading = self.read(custody, may_place=ceremony)
+    def _compared(self, anchor: Anchor, known: Known, reading: AnchorReading) -> Found:
+        """Ledger and TPM agree; what a crash left half done is done. Raises: LedgerMismatch."""
         found = reconcile(known, reading, self._store.ledger(after=max(known.seq - 1, 0)))
         if found.is_half:
             anchor.increment()
-        if found.is_news:
-            self._store.note_with_next(
-                LedgerEvent.ANCHORED, anchored_details(known, found, reading), at=self._clock()
-            )
-        self._note_settings()
-        return anchor, found
+        return found
 
     def read(
         self, custody: KeyCustody, *, may_place: bool = False

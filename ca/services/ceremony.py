@@ -48,6 +48,7 @@ from ca.profiles.profile import Profile
 from ca.profiles.render import RenderContext, render
 from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.facility import Authority, Facility, authorities, constraints_of, root_of
+from ca.services.proving import keep_statement
 from ca.services.publication import publish_certificate
 from ca.services.settlement import recorded_certificate
 from ca.services.signing import settle_unsigned, sign_one
@@ -166,7 +167,7 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
         Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now
     ) as issuer:
         facility.store.record_issuer_key(
-            issuer.id, spki=request.spki.der, key_kind=kind.name, key_file=""
+            issuer.id, spki=request.spki.der, key_kind=kind.name, key_file="", at=now
         )
         issuer = replace(issuer, spki=request.spki.der, key_kind=kind.name)
         return _certify(
@@ -228,7 +229,10 @@ def give_up_intermediate(slug: str, facility: Facility) -> IssuerRecord:
     """
     for issuer in facility.store.issuers():
         if issuer.slug == slug and issuer.state is IssuerState.PENDING and issuer.has_key:
-            facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED)
+            with facility.changing(although_unreachable=True):
+                facility.store.set_issuer_state(
+                    issuer.id, IssuerState.ABANDONED, at=facility.clock()
+                )
             (facility.home.path / issuer.key_file).unlink(missing_ok=True)
             return issuer
     raise NotFound(
@@ -270,7 +274,7 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
             remedy="have the request of `--csr-out` signed again",
             violations=tuple(violations),
         )
-    with facility.issuing():
+    with facility.changing(ceremony=True), facility.issuing():
         parent = _foreign_root(root_der, root, facility, now=now)
         serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
         return _activate(issuer, der, parent.id, serial, validity, facility)
@@ -327,7 +331,9 @@ def _foreign_root(
         parent_id=None,
     )
     issuer = facility.store.begin_issuer(draft, at=now)
-    facility.store.record_issuer_key(issuer.id, spki=facts.tbs.spki, key_kind="", key_file="")
+    facility.store.record_issuer_key(
+        issuer.id, spki=facts.tbs.spki, key_kind="", key_file="", at=now
+    )
     serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
     return _activate(issuer, der, None, serial, validity, facility)
 
@@ -377,12 +383,18 @@ def _make_key(issuer: IssuerRecord, plan: Plan, facility: Facility) -> IssuerRec
     """Make the key, write its blob, record both; the custody is recorded with the first key."""
     if facility.store.custody() is None:
         facility.store.record_custody(facility.custody().describe(), at=facility.clock())
-    sealed = facility.custody().create(plan.kind, pin=plan.pin)
+    sealed = facility.custody().create(plan.kind, pin=plan.pin, attest=True)
     key_file = f"keys/{issuer.slug}.tss"
     path = facility.home.path / key_file
     write_whole(path, sealed.pem, mode=PRIVATE_FILE, replace=True)
+    if sealed.attestation is not None:
+        keep_statement(issuer.slug, sealed.attestation, facility.home)
     facility.store.record_issuer_key(
-        issuer.id, spki=sealed.spki, key_kind=plan.kind.name, key_file=key_file
+        issuer.id,
+        spki=sealed.spki,
+        key_kind=plan.kind.name,
+        key_file=key_file,
+        at=facility.clock(),
     )
     return replace(issuer, key_kind=plan.kind.name, key_file=key_file, spki=sealed.spki)
 
@@ -487,7 +499,12 @@ def _activate(
     """Publish, then activate: an active issuer's certificate is where its AIA URL says."""
     publish_certificate(issuer.slug, der, facility.home)
     facility.store.activate_issuer(
-        issuer.id, parent_id=parent_id, certificate=der, serial=serial, validity=validity
+        issuer.id,
+        parent_id=parent_id,
+        certificate=der,
+        serial=serial,
+        validity=validity,
+        at=facility.clock(),
     )
     return _current(issuer.id, facility)
 
@@ -512,7 +529,8 @@ def _beginning(
     The issuing lock is held throughout: making a key may take a minute, and another command
     that found the pending row meanwhile would take it for one a crash left behind.
     """
-    with facility.issuing():
+    keys = (parent.issuer,) if parent is not None else ()
+    with facility.changing(*keys, ceremony=True), facility.issuing():
         issuer = _begin(role, slug, subject, parent, plan, facility, now=now)
         with _abandoning(issuer, facility):
             yield issuer
@@ -535,6 +553,6 @@ def _abandoning(issuer: IssuerRecord, facility: Facility) -> Iterator[None]:
                 settle_unsigned(
                     facility, record.issuer_id, record.serial, None, at=facility.clock()
                 )
-        facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED)
+        facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED, at=facility.clock())
         (facility.home.keys / f"{issuer.slug}.tss").unlink(missing_ok=True)
         raise

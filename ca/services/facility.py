@@ -7,7 +7,7 @@ is one issuer of it, ready to be asked: its certificate read, its chain known, i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.encoding.spki import ski, spki_sha256
 from ca.encoding.tsskey import TssKey
-from ca.errors import ClockSuspect, CustodyError, HomeMissing, NotFound
+from ca.errors import ClockSuspect, CustodyError, EncodingError, HomeMissing, NotFound
 from ca.files import locked
 from ca.home import Home
 from ca.interfaces import (
@@ -26,6 +26,7 @@ from ca.interfaces import (
     IssuerRecord,
     IssuerState,
     KeyCustody,
+    Ledger,
     Role,
     Secret,
     Signer,
@@ -50,6 +51,7 @@ class Facility:
     custody: gives the TPM; called only when a key is needed, for its library loads slowly.
     pin:     asks for the PIN of the key file named; called only for keys that have one.
     on_wait: told once, in a sentence, when a lock or the TPM is busy.
+    ledger:  what is told of every change; `changing` goes around whatever changes the record.
     believe_clock: the operator has looked at the clock and says it is right.
     names:   which names this CA may certify at all; settings: homeca.toml, or its defaults.
     """
@@ -64,6 +66,7 @@ class Facility:
     settings: Settings
     pin: Callable[[str], Secret]
     on_wait: Callable[[str], None]
+    ledger: Ledger
     believe_clock: bool = False
 
     def check_clock(self) -> datetime:
@@ -88,6 +91,27 @@ class Facility:
                 remedy="check the date; if it is right, add --believe-clock once",
             )
         return now
+
+    def changing(
+        self, *keys: IssuerRecord, ceremony: bool = False, although_unreachable: bool = False
+    ) -> AbstractContextManager[None]:
+        """Around whatever changes the record: see `ca.interfaces.Ledger`. Taken before any lock.
+
+        keys: issuers whose keys will be asked. Their PINs are asked for first: other processes
+              wait while the TPM is held.
+        """
+        for issuer in keys:
+            self._ask_pin(issuer)
+        return self.ledger.changing(ceremony=ceremony, although_unreachable=although_unreachable)
+
+    def _ask_pin(self, issuer: IssuerRecord) -> None:
+        """`pin` remembers it. What is wrong with the key file, `key_of` says."""
+        try:
+            key = TssKey.from_pem((self.home.path / issuer.key_file).read_bytes())
+        except (OSError, EncodingError):
+            return
+        if not key.empty_auth:
+            self.pin(issuer.key_file)
 
     @contextmanager
     def issuing(self) -> Iterator[None]:

@@ -184,13 +184,19 @@ class Issuance:
     def issue(self, prepared: Sequence[Prepared]) -> Iterator[Issued | NotIssued]:
         """Sign what was prepared, all by one authority, in one TPM transaction.
 
+        Nothing is recorded when the TPM is out of reach, or its anchor of the ledger says that
+        this record is not the newest: LedgerMismatch, CustodyError.
         Yields as chunks are durably recorded. A key that cannot be used ends the run: what was
         not asked for is `failed`, what may have been signed is `uncertain`.
         """
         if not prepared:
             return
         authority = prepared[0].authority
-        with self.facility.issuing(), ExitStack() as transaction:
+        with (
+            self.facility.changing(authority.issuer),
+            self.facility.issuing(),
+            ExitStack() as transaction,
+        ):
             signer: Signer | None = None
             for start in range(0, len(prepared), CHUNK):
                 chunk = self._record_intents(prepared[start : start + CHUNK])

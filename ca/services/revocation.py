@@ -8,6 +8,7 @@ time, so a newer list is never overwritten by an older one.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,21 +92,24 @@ def revoke(
         )
     revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
     failpoint("revocation.decided")
-    facility.store.revoke(
-        record.issuer_id,
-        record.serial,
-        revocation,
-        entry=crl_entry(record.serial, now, reason, invalidity),
-    )
-    if issuer is not None and issuer.state is IssuerState.ACTIVE:
-        # a revoked intermediate signs nothing more but its own CRLs
-        facility.store.set_issuer_state(issuer.id, IssuerState.RETIRED)
+    with facility.changing(although_unreachable=True):
+        facility.store.revoke(
+            record.issuer_id,
+            record.serial,
+            revocation,
+            entry=crl_entry(record.serial, now, reason, invalidity),
+        )
+        if issuer is not None and issuer.state is IssuerState.ACTIVE:
+            # a revoked intermediate signs nothing more but its own CRLs
+            facility.store.set_issuer_state(issuer.id, IssuerState.RETIRED, at=now)
     return revocation
 
 
 def release(record: CertificateRecord, facility: Facility) -> None:
     """Take a certificateHold back: the next CRL leaves it out. Raises: RevocationRefused."""
-    facility.store.release(record.issuer_id, record.serial, at=facility.check_clock())
+    now = facility.check_clock()
+    with facility.changing():
+        facility.store.release(record.issuer_id, record.serial, at=now)
 
 
 def cut_crls(
@@ -129,11 +133,16 @@ def cut_crls(
     Raises:    ClockSuspect, CustodyError, LintRefused, StoreError, OutputFailed.
     """
     facility.check_clock()
-    with locked(
-        facility.home.crl_lock,
-        what="cuts the CRLs",
-        on_wait=facility.on_wait,
-        patience=PATIENCE,
+    keys = [issuer for issuer in facility.store.issuers() if issuer.has_key and only(issuer)]
+    # a timer that finds nothing due leaves the TPM alone
+    with (
+        facility.changing(*keys) if keys else nullcontext(),
+        locked(
+            facility.home.crl_lock,
+            what="cuts the CRLs",
+            on_wait=facility.on_wait,
+            patience=PATIENCE,
+        ),
     ):
         places = (facility.home.crl, *((directory,) if directory is not None else ()))
         joined: list[bytes] = []

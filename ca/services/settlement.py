@@ -103,6 +103,7 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
             certificate=certificate.der or b"",
             serial=certificate.serial,
             validity=Validity(not_before=certificate.not_before, not_after=certificate.not_after),
+            at=facility.clock(),
         )
         from ca.services.publication import publish_certificate
 
@@ -110,7 +111,7 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
             publish_certificate(issuer.slug, certificate.der or b"", facility.home)
         after = IssuerState.ACTIVE
     else:
-        facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED)
+        facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED, at=facility.clock())
         (facility.home.keys / f"{issuer.slug}.tss").unlink(missing_ok=True)
         after = IssuerState.ABANDONED
     return Settlement(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ca.algorithms import EC_P256, KeyKind
-from ca.interfaces import Custody, IssuerState, KeyCustody, SealedKey, Secret, Signer
+from ca.interfaces import IssuerState, KeyCustody, SealedKey, Secret
 from tests.cli.running import Said, run
 from tests.house import House
 
@@ -327,17 +327,12 @@ class _Slow:
     def __init__(self, custody: KeyCustody, meanwhile: Callable[[], object]) -> None:
         self._custody, self._meanwhile = custody, meanwhile
 
-    def describe(self) -> Custody:
-        return self._custody.describe()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._custody, name)
 
-    def create(self, kind: KeyKind, *, pin: Secret | None) -> SealedKey:
+    def create(self, kind: KeyKind, *, pin: Secret | None, attest: bool = False) -> SealedKey:
         self._meanwhile()
-        return self._custody.create(kind, pin=pin)
-
-    def open(
-        self, pem: bytes, *, spki: bytes, pin: Secret | None
-    ) -> AbstractContextManager[Signer]:
-        return self._custody.open(pem, spki=spki, pin=pin)
+        return self._custody.create(kind, pin=pin, attest=attest)
 
 
 def test_a_ceremony_under_way_is_left_alone_by_a_command_that_looks(tmp_path: Path) -> None:
@@ -354,7 +349,8 @@ def test_a_ceremony_under_way_is_left_alone_by_a_command_that_looks(tmp_path: Pa
     with open_facility(opening, create=True, on_settled=print) as facility:
         slow = _Slow(facility.custody(), lambda: said.append(run(house, "status", "--json")))
         issuer = init_root(
-            Plan(name="Test", kind=EC_P256, days=7300), replace(facility, custody=lambda: slow)
+            Plan(name="Test", kind=EC_P256, days=7300),
+            replace(facility, custody=lambda: cast(KeyCustody, slow)),
         )
 
     assert issuer.state is IssuerState.ACTIVE

@@ -32,6 +32,7 @@ from ca.interfaces import (
 )
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
+from ca.ledger.keeper import Keeper
 from ca.names import NameConstraints
 from ca.policy import NamePolicy, Wishes
 from ca.profiles.library import Library
@@ -85,6 +86,7 @@ class Rig:
     path: Path
     clock: Hands
     settlements: list[Settlement] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def facility(
@@ -118,9 +120,10 @@ class Rig:
                 )
                 return cast(KeyCustody, custody(real))
 
+            record = cast(CertificateStore, store(opened))
             facility = Facility(
                 home=home,
-                store=cast(CertificateStore, store(opened)),
+                store=record,
                 custody=tpm,
                 clock=self.clock,
                 entropy=entropy,
@@ -129,6 +132,12 @@ class Rig:
                 settings=Settings(),
                 pin=_no_pin,
                 on_wait=lambda _: None,
+                ledger=Keeper(
+                    record,
+                    tpm,
+                    clock=self.clock,
+                    on_warning=self.warnings.append,
+                ),
                 believe_clock=believe_clock,
             )
             if settling:

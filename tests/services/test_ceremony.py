@@ -102,8 +102,10 @@ def test_the_key_blobs_are_for_their_owner_and_the_certificates_for_everybody(ri
         "keys/intermediate-1.tss": 0o600,
         "certs/root.pem": 0o644,
         "certs/root.crt": 0o644,
+        "certs/root.proof": 0o644,
         "certs/intermediate-1.pem": 0o644,
         "certs/intermediate-1.crt": 0o644,
+        "certs/intermediate-1.proof": 0o644,
     }
 
 

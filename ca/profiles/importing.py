@@ -206,7 +206,8 @@ def _text(
     for name in _referred(cnf, section):
         lines += ["", f"[ {name} ]"]
         lines += [f"{e.name} = {escape(e.value)}" for e in cnf.sections[name].values()]
-    lines += ["", "[ homeca ]", f"purpose = imported from the section {section}"]
+    purpose = f"imported from the section {section}" + f", with {policy}" * bool(policy)
+    lines += ["", "[ homeca ]", f"purpose = {escape(purpose)}"]
     if any(_encipherment(directive) for directive in directives):
         lines += ["# keyEncipherment goes with RSA keys only (RFC 8813 §3)", "keys = rsa"]
     if _added_names(directives):

@@ -247,4 +247,4 @@ def test_every_profile_says_what_it_is_for(name: str) -> None:
     made = profile(name)
     assert 10 <= len(made.purpose) <= 80
     assert made.keys
-    assert made.consumers or name in CEREMONIES or name.startswith("classic")
+    assert made.consumers or name in CEREMONIES

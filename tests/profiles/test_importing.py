@@ -68,6 +68,13 @@ def test_each_leaf_section_and_policy_of_the_guide_is_a_profile() -> None:
     assert policy(imported(INTERMEDIATE)["usr_cert"]) == LOOSE
 
 
+def test_two_profiles_of_one_section_say_their_policies() -> None:
+    found = imported(GUIDE)
+    assert found["usr_cert"].purpose == "imported from the section usr_cert, with policy_strict"
+    other = "imported from the section usr_cert, with policy_loose"
+    assert found["usr_cert-policy_loose"].purpose == other
+
+
 def test_lifetime_and_digest_come_along() -> None:
     for profile in imported(GUIDE).values():
         assert (profile.default_days, profile.digest) == (375, "sha256")

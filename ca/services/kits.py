@@ -32,6 +32,7 @@ from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
 from ca.lint.gate import lint_certificate, role_of, rules
 from ca.lint.rule import LintContext, Severity
 from ca.names import COMMON_NAME, DNSName, IPName, parse_general_name, visible
+from ca.services.crl_files import JOINED
 from ca.services.facility import Authority, Facility, authorities, root_of
 from ca.services.profile_signing import sign_profile
 from ca.services.publication import compare
@@ -41,9 +42,6 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 4, 5
 #: Shorter passwords of one's own are found by trying, above all in the legacy form.
 LEAST_PASSWORD = 12
-
-#: What `homeca crl` writes for OpenVPN, beside a file for each issuer.
-JOINED = "openvpn.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,21 +19,21 @@ from tests.lint.lintvectors import der
 TEXT, NUMBER, FLAG, OCTETS, LIST, MAP = str, int, bool, bytes, list, dict
 
 #: apple/device-management, mdm/profiles, commit 0a4527c (2026): key -> type, of what we write.
-COMMON = {
+COMMON: dict[str, type] = {
     "PayloadType": TEXT,
     "PayloadVersion": NUMBER,
     "PayloadIdentifier": TEXT,
     "PayloadUUID": TEXT,
     "PayloadDisplayName": TEXT,
 }
-TOP = {
+TOP: dict[str, type] = {
     **COMMON,
     "PayloadContent": LIST,
     "PayloadDescription": TEXT,
     "PayloadOrganization": TEXT,
     "TargetDeviceType": NUMBER,
 }
-CERTIFICATE = {"PayloadCertificateFileName": TEXT, "PayloadContent": OCTETS}
+CERTIFICATE: dict[str, type] = {"PayloadCertificateFileName": TEXT, "PayloadContent": OCTETS}
 PAYLOADS: dict[str, dict[str, type]] = {
     "com.apple.security.root": CERTIFICATE,
     "com.apple.security.pkcs1": CERTIFICATE,
@@ -47,7 +48,7 @@ PAYLOADS: dict[str, dict[str, type]] = {
         "EAPClientConfiguration": MAP,
     },
 }
-IKEV2 = {
+IKEV2: dict[str, type] = {
     "RemoteAddress": TEXT,
     "LocalIdentifier": TEXT,
     "RemoteIdentifier": TEXT,
@@ -61,12 +62,12 @@ IKEV2 = {
     "ChildSecurityAssociationParameters": MAP,
 }
 IKEV2_REQUIRED = {"RemoteAddress", "LocalIdentifier", "RemoteIdentifier", "AuthenticationMethod"}
-ASSOCIATION = {
+ASSOCIATION: dict[str, set[Any]] = {
     "EncryptionAlgorithm": {"AES-128", "AES-256", "AES-128-GCM", "AES-256-GCM", "ChaCha20Poly1305"},
     "IntegrityAlgorithm": {"SHA2-256", "SHA2-384", "SHA2-512"},
     "DiffieHellmanGroup": {14, 15, 16, 17, 18, 19, 20, 21, 31, 32},
 }
-EAP = {
+EAP: dict[str, type] = {
     "AcceptEAPTypes": LIST,
     "PayloadCertificateAnchorUUID": LIST,
     "TLSTrustedServerNames": LIST,
@@ -89,7 +90,7 @@ def payload(document: dict[str, Any], kind: str) -> dict[str, Any]:
     return dict(found)
 
 
-def check(found: dict[str, Any], allowed: dict[str, type], required: set[str]) -> None:
+def check(found: dict[str, Any], allowed: Mapping[str, type], required: set[str]) -> None:
     for key, value in found.items():
         assert type(value) is allowed[key], key
     assert required <= set(found)

@@ -34,7 +34,8 @@ _OUT = r"VERIFY (?:KU |EKU |X509NAME )?ERROR|TLS Error: |SIGUSR1\[soft,tls-error
 
 def without_tunnel(config: Path) -> Path:
     """A copy beside it that opens no device; says what it left out by leaving nothing else out."""
-    kept, dropped = [], []
+    kept: list[str] = []
+    dropped: list[str] = []
     for line in config.read_text().splitlines():
         word = line.split(" ")[0]
         (dropped if word in _TUNNEL or line == "client" else kept).append(line)
@@ -63,7 +64,7 @@ def client_kit(house: House, stem: str = "laptop", *more: str) -> Path:
 
 @contextlib.contextmanager
 def serving(place: Path, address: Address) -> Iterator[Peer]:
-    options = {
+    options: dict[str, str | Path] = {
         "cd": place,
         "config": without_tunnel(place / "server.conf").name,
         "proto": "tcp-server",
@@ -78,7 +79,7 @@ def serving(place: Path, address: Address) -> Iterator[Peer]:
 
 def dial(ovpn: Path, address: Address, started: Peer, **more: str) -> tuple[bool, str]:
     """Whether the client gets in, and what both said."""
-    options = {
+    options: dict[str, str | Path] = {
         "cd": ovpn.parent,
         "config": without_tunnel(ovpn).name,
         "proto": "tcp-client",

@@ -16,11 +16,13 @@ if ! openssl list -providers -provider tpm2 >/dev/null 2>&1; then
     exit 1
 fi
 
+trap 'rm -f "$key.new" "$request.new"' EXIT
 openssl genpkey -provider tpm2 -provider default -propquery '?provider=tpm2' \
     -algorithm EC -pkeyopt group:P-256 -out "$key.new"
 openssl req -new -provider tpm2 -provider default -propquery '?provider=tpm2' \
     -key "$key.new" -subj /CN=alice-phone.home.arpa \
     -addext subjectAltName=DNS:alice-phone.home.arpa \
-    -out "$request"
+    -out "$request.new"
 mv "$key.new" "$key"
+mv "$request.new" "$request"
 echo "Take $request to the CA."

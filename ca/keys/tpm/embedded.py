@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ca.errors import (
     CustodyError,
+    OutputFailed,
     TpmBusy,
     TpmProgramMissing,
     TpmStateDamaged,
@@ -32,8 +33,8 @@ from ca.keys.tpm.link import (
     connection_lost,
     not_responding,
 )
+from ca.keys.tpm.state import STATE_FILE, keep, mend
 
-STATE_FILE = "tpm2-00.permall"
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 2.0
 RC_FAILURE = 0x101
@@ -122,11 +123,14 @@ class EmbeddedTpm:
         except OSError as error:
             raise self._ended() from error
         if command_code(answer) == RC_FAILURE and "SWTPM_NVRAM_StoreData" in self._said():
-            raise TpmStateUnwritable(
-                f"the software TPM cannot write its state in {str(self._state_dir)!r}",
-                remedy=f"make room on that disk (`df -h {self._state_dir}`) and try again",
-            )
+            raise self._unwritable()
         return answer
+
+    def _unwritable(self) -> TpmStateUnwritable:
+        return TpmStateUnwritable(
+            f"the software TPM cannot write its state in {str(self._state_dir)!r}",
+            remedy=f"make room on that disk (`df -h {self._state_dir}`) and try again",
+        )
 
     def _read(self, count: int, deadline: float) -> bytes:
         octets = b""
@@ -142,10 +146,18 @@ class EmbeddedTpm:
         return octets
 
     def close(self, *, orderly: bool) -> None:
-        """Let the child end, which it does when its socket closes; kill it when it does not."""
+        """Let the child end, which it does when its socket closes; kill it when it does not.
+
+        Raises: TpmStateUnwritable when what it wrote last cannot be made durable.
+        """
         self._socket.close()
-        self._reap(EXIT_SECONDS if orderly else 0.0)
+        ended = self._reap(EXIT_SECONDS if orderly else 0.0)
         os.close(self._stderr)
+        if orderly and ended == 0:
+            try:
+                keep(self._state_dir)
+            except (OSError, OutputFailed) as error:
+                raise self._unwritable() from error
 
     def _reap(self, patience: float) -> int:
         try:
@@ -190,6 +202,7 @@ def _prepare(state_dir: Path, *, manufacture: bool) -> None:
             remedy=f"run `chmod 700 {state_dir}`",
         )
     _wait_until_free(state_dir)
+    mend(state_dir, manufacture=manufacture)
 
 
 def _wait_until_free(state_dir: Path) -> None:

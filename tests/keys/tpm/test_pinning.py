@@ -32,8 +32,9 @@ from ca.errors import (
 )
 from ca.interfaces import SealedKey, Secret
 from ca.keys.tpm.custody import TpmCustody
-from ca.keys.tpm.embedded import STATE_FILE, EmbeddedTpm
+from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.link import Link
+from ca.keys.tpm.state import KEPT_FILE, STATE_FILE, TORN_FILE
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import ESAPI, ESYS_TR, TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE
 from tests.keys.tpm.lab import PIN, Lab
@@ -113,16 +114,42 @@ def test_a_lost_state_is_an_error_and_no_new_tpm_takes_its_place(lab: Lab) -> No
     assert not lab.tpm_dir.exists()
 
 
-@pytest.mark.parametrize(
+DAMAGES = pytest.mark.parametrize(
     "damage",
     [lambda octets: octets[:100], lambda octets: b"", lambda octets: b"\0" * len(octets)],
     ids=["truncated", "empty", "zeros"],
 )
+
+
+@DAMAGES
+def test_a_state_torn_by_a_power_cut_is_mended_and_signs_again(
+    lab: Lab, damage: Callable[[bytes], bytes]
+) -> None:
+    key = lab.pin().create(EC_P256, pin=PIN)
+    state = lab.tpm_dir / STATE_FILE
+    state.write_bytes(damage(state.read_bytes()))
+    assert sign(lab.custody(), key)
+
+
+@DAMAGES
+def test_the_torn_state_of_a_first_start_is_put_aside(
+    lab: Lab, damage: Callable[[bytes], bytes]
+) -> None:
+    lab.custody().describe()
+    (lab.tpm_dir / KEPT_FILE).unlink()
+    state = lab.tpm_dir / STATE_FILE
+    state.write_bytes(damage(state.read_bytes()))
+    assert lab.custody().describe().manufacturer == "IBM"
+    assert (lab.tpm_dir / TORN_FILE).exists()
+
+
+@DAMAGES
 def test_a_damaged_state_is_told_and_left_as_it_is(
     lab: Lab, damage: Callable[[bytes], bytes]
 ) -> None:
     key = lab.pin().create(EC_P256, pin=PIN)
     state = lab.tpm_dir / STATE_FILE
+    (lab.tpm_dir / KEPT_FILE).unlink()
     state.write_bytes(damage(state.read_bytes()))
     before = state.read_bytes()
     with pytest.raises(TpmStateDamaged, match="swtpm cannot use its state"):

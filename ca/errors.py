@@ -432,6 +432,18 @@ class StoreLocked(StoreError):
     code = "store.locked"
 
 
+class StoreRolledBack(StoreLocked):
+    """The database took a whole transaction back for another's sake; it may be tried again."""
+
+    code = "store.rolled-back"
+
+
+class StoreUnreachable(StoreError):
+    """The PostgreSQL server does not answer, does not let us in, or went away."""
+
+    code = "store.unreachable"
+
+
 class StoreNotDurable(StoreError):
     """The database did not accept the settings that make a commit durable."""
 
@@ -502,6 +514,57 @@ class LedgerUnanchored(StoreError):
     """The ledger has no anchor in this TPM, and only a ceremony may make one unasked."""
 
     code = "store.ledger-unanchored"
+
+
+# ---------------------------------------------------------------- backup
+
+
+class BackupError(HomecaError):
+    """A backup that cannot be made, opened or trusted. A restore has then changed nothing."""
+
+    code = "backup"
+
+
+class NotABackup(BackupError):
+    """A file of another kind."""
+
+    code = "backup.not-a-backup"
+
+
+class BackupLocked(BackupError):
+    """The passphrase or identity is not one this backup was made for."""
+
+    code = "backup.locked"
+
+
+class BackupDamaged(BackupError):
+    """Octets that are not the ones that were written."""
+
+    code = "backup.damaged"
+
+
+class BackupTruncated(BackupError):
+    """The end is missing."""
+
+    code = "backup.truncated"
+
+
+class BackupTooNew(BackupError):
+    """Written by a homeca that knows more than this one."""
+
+    code = "backup.too-new"
+
+
+class BackupStale(Refused):
+    """A backup of an older state than one that is known: restoring it would forget."""
+
+    code = "refused.backup-stale"
+
+
+class DrillFailed(BackupError):
+    """A backup that opens, and from which this CA would not come back as it was."""
+
+    code = "backup.drill-failed"
 
 
 # ---------------------------------------------------------------- verification

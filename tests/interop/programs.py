@@ -10,12 +10,17 @@ import pytest
 
 #: Program -> Debian package that brings it.
 PACKAGES = {
+    "age": "age",
+    "age-keygen": "age",
     "certtool": "gnutls-bin",
     "certutil": "libnss3-tools",
     "crlutil": "libnss3-tools",
     "faketime": "faketime",
     "openssl": "openssl",
+    "initdb": "postgresql",
     "openvpn": "openvpn",
+    "postgres": "postgresql",
+    "setpriv": "util-linux",
     "strace": "strace",
     "swtpm": "swtpm",
 }

@@ -8,11 +8,19 @@ certs/ crl/   published         profiles/    the user's own
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ca.errors import HomeMissing
-from ca.files import check_private, make_private_directory
+from ca.errors import ConfigurationError, HomeMissing, OutputExists, OutputFailed
+from ca.files import (
+    PRIVATE_FILE,
+    check_private,
+    make_private_directory,
+    read_bounded,
+    write_whole,
+)
 
 
 def default_home() -> Path:
@@ -61,6 +69,11 @@ class Home:
         return self.path / "profiles"
 
     @property
+    def node(self) -> Path:
+        """Which of the homes that share a record this is: 32 hex digits, drawn once."""
+        return self.path / "node"
+
+    @property
     def tpm_lock(self) -> Path:
         """Held for one TPM transaction."""
         return self.path / ".tpm.lock"
@@ -80,6 +93,29 @@ class Home:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for directory in (self.path, self.keys, self.certs, self.crl, self.profiles):
             make_private_directory(directory)
+
+    def make_node(self) -> None:
+        """The identity, unless there is one. Raises: OutputFailed."""
+        with suppress(OutputExists):
+            identity = f"{os.urandom(16).hex()}\n".encode()
+            write_whole(self.node, identity, mode=PRIVATE_FILE)
+
+    def node_identity(self) -> str:
+        """What the file says, "" where there is none. Raises: ConfigurationError."""
+        try:
+            text = read_bounded(self.node, 64).decode("ascii").strip()
+        except OutputFailed:
+            if not self.node.exists():
+                return ""
+            raise
+        except ValueError:
+            text = ""
+        if not re.fullmatch(r"[0-9a-f]{32}", text):
+            raise ConfigurationError(
+                f"{str(self.node)!r} does not hold the 32 hex digits that name this node",
+                remedy="restore it from a backup of this home: its keys are recorded under them",
+            )
+        return text
 
     def require(self) -> None:
         """Raises: HomeMissing, HomeNotPrivate."""

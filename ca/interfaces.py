@@ -192,6 +192,37 @@ class KeyCustody(Protocol):
 # ---------------------------------------------------------------- the record
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One home that works on a record it shares with others, each with its own TPM and issuers.
+
+    identity: 32 hex digits, drawn when the home was made; "" for a home that holds no key.
+    name:     the machine's, for people; two nodes may have the same.
+    """
+
+    identity: str
+    name: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.identity[:8]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord(Node):
+    """A node as the record knows it.
+
+    is_here:      the one that asks. custody: where its keys live, None before its first.
+    open_serials: signatures it has begun and not ended; open_since: the oldest of them.
+    """
+
+    joined_at: datetime
+    is_here: bool
+    custody: Custody | None
+    open_serials: int
+    open_since: datetime | None
+
+
 class Role(StrEnum):
     ROOT = "root"
     INTERMEDIATE = "intermediate"
@@ -280,6 +311,8 @@ class IssuerRecord(IssuerDraft):
     key_file:    path relative to the home ("keys/root.tss"); "" when the key lives elsewhere.
     spki:        DER; b"" while pending without a key.
     certificate: DER; None while pending.
+    node:        label of the node whose issuer it is, where that is not this one; its key_file
+                 is then "".
     """
 
     id: int
@@ -292,10 +325,17 @@ class IssuerRecord(IssuerDraft):
     serial: Serial | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
+    node: str = ""
 
     @property
     def has_key(self) -> bool:
+        """Is its key in this home?"""
         return bool(self.key_file)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Is it another node's, so that only that one signs with it, settles it, cuts its CRLs?"""
+        return bool(self.node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -449,6 +489,7 @@ class LedgerEvent(StrEnum):
     anchored:         a TPM was found holding the head of an earlier entry.
     accepted:         an operator took the record for true although its anchor said otherwise.
     settings:         what homeca.toml says, when it says something else than before.
+    node:             a home that shares this record has its first key in it.
     """
 
     BEGUN = "begun"
@@ -473,6 +514,7 @@ class LedgerEvent(StrEnum):
     ACCEPTED = "accepted"
     SETTINGS = "settings"
     RESTORED = "restored"
+    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -609,6 +651,11 @@ class CertificateStore(Protocol):
     Raises everywhere: StoreLocked, StoreUnwritable, StoreDamaged; nothing is half written.
     """
 
+    # -- nodes: a store opened for one shows that node's custody and open serials, no other's
+    def nodes(self) -> tuple[NodeRecord, ...]:
+        """Every home that shares this record, in the order they came; else none."""
+        ...
+
     # -- custody
     def custody(self) -> Custody | None: ...
     def record_custody(self, custody: Custody, *, at: datetime) -> None: ...
@@ -693,7 +740,7 @@ class CertificateStore(Protocol):
         ...
 
     def open_serials(self) -> tuple[CertificateRecord, ...]:
-        """Rows in `reserved` or `intended`."""
+        """This node's rows in `reserved` or `intended`."""
         ...
 
     # -- looking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from ca.failpoints import failpoint
 from ca.files import check_private
 from ca.home import Home
-from ca.interfaces import CertificateStore, Custody, Secret, Settlement
+from ca.interfaces import CertificateStore, Custody, Node, Secret, Settlement
 from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -77,10 +78,15 @@ def open_store(
         home.make()
     elif settings.database is None:
         home.require()
+    if settings.database is None:
+        opened = open_sql_store(home.database, create=create)
     else:
         check_private(home.path)
-    place = home.database if settings.database is None else settings.database
-    with closing(open_sql_store(place, create=create)) as store:
+        if create:
+            home.make_node()
+        node = Node(identity=home.node_identity(), name=socket.gethostname() or "unnamed")
+        opened = open_sql_store(settings.database, create=create, node=node)
+    with closing(opened) as store:
         yield store
 
 

@@ -101,6 +101,10 @@ def custody(
     }
 
 
+def node(*, identity: str, name: str) -> dict[str, object]:
+    return {"identity": identity, "name": name}
+
+
 def issuer_begun(
     *,
     role: str,

@@ -46,6 +46,7 @@ def settle(facility: Workplace) -> tuple[Settlement, ...]:
     A reserved serial has failed: its key was never asked. An intended one is uncertain: its
     signature may exist, so it goes on the CRL. A ceremony whose certificate was recorded is
     completed; any other is abandoned, except one that waits for a certificate from elsewhere.
+    Where nodes share the record, each settles what is its own.
     """
     if not _is_anything_open(facility):
         return ()
@@ -66,9 +67,12 @@ def _is_anything_open(facility: Workplace) -> bool:
 
 
 def _is_broken_off(issuer: IssuerRecord) -> bool:
-    """Pending, and not the kind that waits: an intermediate with a key and a foreign parent."""
+    """Pending, and not the kind that waits: an intermediate with a key and a foreign parent.
+
+    Another node's ceremony may be under way there: only that node knows.
+    """
     waits = issuer.parent_id is None and issuer.has_key and issuer.slug != "root"
-    return issuer.state is IssuerState.PENDING and not waits
+    return issuer.state is IssuerState.PENDING and not waits and not issuer.is_elsewhere
 
 
 def _settle_serial(record: CertificateRecord, facility: Workplace) -> Settlement:

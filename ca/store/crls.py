@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -41,8 +42,11 @@ class CrlRows(LedgerRows):
             .where(crls.c.issuer_id == issuer_id)
             .order_by(crls.c.number)
         )
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+        with (
+            self._database.read() as connection,
+            closing(connection.execution_options(yield_per=_PAGE).execute(query)) as rows,
+        ):
+            for row in rows:
                 yield CrlTrace(**row._mapping)
 
     def reserve_crl_number(self, issuer_id: int, *, at: datetime) -> int:

@@ -41,6 +41,21 @@ _DURABLE: dict[str, str | int] = {
     "trusted_schema": 0,
 }
 
+#: PostgreSQL, for each session, whatever the server's or the role's own defaults are.
+_SESSION = (
+    # psycopg shows timestamptz in the session's zone, and year 9999 only fits in UTC
+    "-c timezone=UTC",
+    # what is acknowledged is on the disk
+    "-c synchronous_commit=on",
+    # each statement sees what was committed before it: who waited for a lock sees why
+    "-c default_transaction_isolation=read\\ committed",
+    "-c default_transaction_read_only=off",
+    # a node that lost its power lets go of its locks before the others lose their patience
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
+)
+_CONNECT_SECONDS = 10
+_OLDEST_SERVER = 150000
+
 _READ_ONLY = "homeca_read_only"
 
 #: An arbitrary number all homeca processes agree on: who migrates a PostgreSQL database.
@@ -136,11 +151,16 @@ def connect(place: Path | str, *, create: bool = False, patience: float = PATIEN
     Raises:   HomeMissing, HomeNotPrivate, SettingsMalformed, StoreUnwritable.
     """
     url = _url(place)
-    shown = url.render_as_string(hide_password=True)
+    shown = _shown(url)
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         shown = str(url.database)
         _private_file(Path(shown), create=create)
     return Database(url, _engine(url, patience=patience), shown, patience)
+
+
+def _shown(url: URL) -> str:
+    """Without a password, wherever libpq would take one from."""
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string()
 
 
 def _url(place: Path | str) -> URL:
@@ -213,15 +233,25 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
         engine = create_engine(url, connect_args={"timeout": patience}, **options)
         _make_sqlite_durable(engine, patience=patience, foreign_keys=not migrating)
     else:
-        # psycopg shows timestamptz in the session's zone, and year 9999 only fits in UTC
-        settings = f"-c timezone=UTC -c lock_timeout={int(patience * 1000)}"
+        given = url.query.get("options", "")
+        settings = " ".join([given if isinstance(given, str) else " ".join(given), *_SESSION])
+        arguments = {
+            "options": f"{settings} -c lock_timeout={int(patience * 1000)}",
+            "connect_timeout": str(url.query.get("connect_timeout", _CONNECT_SECONDS)),
+            "application_name": "homeca",
+        }
         try:
-            engine = create_engine(url, connect_args={"options": settings}, **options)
+            # pre_ping: a server that was restarted is noticed before an act, not by one
+            engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, **options)
         except ModuleNotFoundError as error:
             raise SettingsMalformed(
                 "a PostgreSQL database needs psycopg, which is not installed",
                 remedy="run `pip install 'homeca[postgresql]'`",
             ) from error
+
+        @event.listens_for(engine, "connect")
+        def check(connection: Any, _record: object) -> None:
+            _check_server(connection, _shown(url))
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -231,6 +261,27 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
                 )
 
     return engine
+
+
+def _check_server(connection: Any, shown: str) -> None:
+    """It keeps what it acknowledges, and can hold every name. Raises: StoreNotDurable, …"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('fsync'), current_setting('server_version_num')::int,"
+            " current_setting('server_encoding')"
+        )
+        fsync, version, encoding = cursor.fetchone()
+    connection.rollback()
+    if fsync != "on":
+        raise StoreNotDurable(
+            f"the server of {shown!r} does not write through to its disk: fsync is {fsync!r}",
+            remedy="set `fsync = on` in its postgresql.conf and restart it",
+        )
+    if version < _OLDEST_SERVER or encoding != "UTF8":
+        raise SettingsMalformed(
+            f"the database {shown!r} is of PostgreSQL {version // 10000} in {encoding}",
+            remedy="use PostgreSQL 15 or later, and `createdb --encoding=UTF8 -T template0`",
+        )
 
 
 def _make_sqlite_durable(engine: Engine, *, patience: float, foreign_keys: bool) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from ca.errors import (
     HomecaError,
@@ -13,10 +16,27 @@ from ca.errors import (
     StoreDamaged,
     StoreError,
     StoreLocked,
+    StoreRolledBack,
+    StoreUnreachable,
     StoreUnwritable,
 )
 
-_LOCKED = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "55P03", "40001", "40P01"})
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+#: Seconds before each further attempt at a transaction that was taken back.
+_PAUSES = (0.01, 0.05, 0.2)
+
+_LOCKED = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "55P03"})
+_ROLLED_BACK = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+_AWAY = frozenset(
+    {
+        "53300",  # too_many_connections
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+    }
+)
 _UNWRITABLE = frozenset(
     {
         "SQLITE_FULL",
@@ -63,6 +83,45 @@ def _code(error: DBAPIError) -> str:
     )
 
 
+def _is_away(error: DBAPIError, code: str) -> bool:
+    """Did the server itself not answer? libpq gives no SQLSTATE for a connection never made."""
+    lost = isinstance(error, OperationalError) and not code
+    return lost or error.connection_invalidated or code in _AWAY or code.startswith("08")
+
+
+def _unreachable(said: str, database: str) -> StoreUnreachable:
+    if "FATAL" in said:  # not translated by servers of other languages, unlike the rest
+        return StoreUnreachable(
+            f"the server of the database {database!r} refuses: {said}",
+            remedy="check database, user and password: in homeca.toml, in ~/.pgpass, and on the "
+            "server (pg_hba.conf)",
+        )
+    return StoreUnreachable(
+        f"the database {database!r} cannot be reached: {said}",
+        remedy="start its server, or correct `database` in homeca.toml; `pg_isready` shows whether "
+        "it answers",
+    )
+
+
+def retried(act: Callable[_P, _T]) -> Callable[_P, _T]:
+    """An act of the store, tried a few times when the database takes its transaction back.
+
+    Safe for whatever is one transaction and takes all it needs as arguments: nothing of an
+    attempt that was taken back is left, neither rows nor the ledger's entries.
+    """
+
+    @wraps(act)
+    def again(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for pause in _PAUSES:
+            try:
+                return act(*args, **kwargs)
+            except StoreRolledBack:
+                time.sleep(pause)
+        return act(*args, **kwargs)
+
+    return again
+
+
 def _translation(error: DBAPIError, database: str) -> StoreError:
     code = _code(error)
     # SQLITE_IOERR_WRITE is a SQLITE_IOERR: the first two words name the family
@@ -70,6 +129,13 @@ def _translation(error: DBAPIError, database: str) -> StoreError:
     said = (
         f"{str(error.orig).strip().splitlines()[0] if error.orig else code} ({code or 'no code'})"
     )
+    if code in _ROLLED_BACK:
+        return StoreRolledBack(
+            f"the database {database!r} took a transaction back, and again: {said}",
+            remedy="nothing was recorded; try again when the other homeca commands have ended",
+        )
+    if _is_away(error, code):
+        return _unreachable(said, database)
     if family in _LOCKED:
         return StoreLocked(
             f"the database {database!r} is in use by another process: {said}",

@@ -10,8 +10,19 @@ from ca.store.engine import Database
 from ca.store.tables import metadata
 
 #: Tables nothing is deleted from, and whose rows change only forwards (`migrations/`).
-_GUARDED = ("custody", "profiles", "issuers", "certificates", "revocations", "crls", "ledger")
-_TRIGGERS = frozenset(f"tr_{table}_{event}" for table in _GUARDED for event in ("change", "delete"))
+_GUARDED = (
+    "nodes",
+    "custody",
+    "profiles",
+    "issuers",
+    "certificates",
+    "revocations",
+    "crls",
+    "ledger",
+)
+_TRIGGERS = frozenset(
+    f"tr_{table}_{event}" for table in _GUARDED for event in ("change", "delete")
+) | {"tr_issuers_node"}
 _MOST = 10
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ca.encoding import ledger as details
@@ -15,6 +17,7 @@ from ca.interfaces import (
     IssuerRecord,
     IssuerState,
     LedgerEvent,
+    Node,
     Role,
     Serial,
     Validity,
@@ -22,7 +25,8 @@ from ca.interfaces import (
 )
 from ca.store.faults import is_duplicate
 from ca.store.ledger import LedgerRows
-from ca.store.tables import custody, issuers
+from ca.store.nodes import custody_of, joined, labels, of_node
+from ca.store.tables import custody, issuers, nodes
 
 #: Who may still be changed into what by hand; active is reached by its certificate alone.
 _STEPS = {
@@ -43,14 +47,14 @@ class IssuerRows(LedgerRows):
     """The custody and issuer part of the store."""
 
     def custody(self) -> Custody | None:
-        """The newest recorded, None before the first ceremony."""
+        """This node's newest, None before its first ceremony."""
         with self._database.read() as connection:
-            return _custody(connection)
+            return _custody(connection, self._node)
 
     def record_custody(self, kept: Custody, *, at: datetime) -> None:
         """A new row, unless the newest already says the same."""
         with self._act() as act:
-            if _custody(act.connection) != kept:
+            if _custody(act.connection, self._node) != kept:
                 act.connection.execute(
                     insert(custody).values(
                         kind=kept.kind,
@@ -60,6 +64,7 @@ class IssuerRows(LedgerRows):
                         firmware=kept.firmware,
                         srk_public=kept.srk_public,
                         recorded_at=at,
+                        node_id=joined(act, self._node, at=at),
                     )
                 )
                 act.note(
@@ -78,7 +83,7 @@ class IssuerRows(LedgerRows):
     def issuers(self) -> tuple[IssuerRecord, ...]:
         """All but abandoned ones, oldest first."""
         with self._database.read() as connection:
-            return _standing(connection)
+            return _standing(connection, self._node)
 
     def count_intermediates(self) -> int:
         """Every one ever begun, abandoned ones too: a generation's number is used once."""
@@ -93,7 +98,7 @@ class IssuerRows(LedgerRows):
         """
         with self._act() as act:
             connection = act.connection
-            taken = _taken(draft, _standing(connection))
+            taken = _taken(draft, _standing(connection, self._node))
             if taken:
                 raise _refusal(draft, taken)
             begun = insert(issuers).values(
@@ -109,14 +114,15 @@ class IssuerRows(LedgerRows):
                 key_file="",
                 spki=b"",
                 created_at=at,
+                node_id=joined(act, self._node, at=at),
             )
             try:
-                connection.execute(begun)
+                (number,) = connection.execute(begun).inserted_primary_key or (0,)
             except IntegrityError as error:
                 if not is_duplicate(error):
                     raise
                 raise _refusal(draft, ()) from error
-            issuer = _standing(connection)[-1]
+            issuer = _issuer(connection, number, self._node)
             act.note(
                 LedgerEvent.ISSUER_BEGUN,
                 details.issuer_begun(
@@ -146,7 +152,7 @@ class IssuerRows(LedgerRows):
         Raises: StateConflict when it has one, or is not pending; NotFound.
         """
         with self._act() as act:
-            record = _locked(act.connection, issuer_id)
+            record = _locked(act.connection, issuer_id, self._node)
             if record.state is not IssuerState.PENDING or record.spki:
                 raise _conflict(record, "be given a key")
             act.connection.execute(
@@ -172,7 +178,7 @@ class IssuerRows(LedgerRows):
         Raises: StateConflict when it is not pending; NotFound.
         """
         with self._act() as act:
-            record = _locked(act.connection, issuer_id)
+            record = _locked(act.connection, issuer_id, self._node)
             if record.state is not IssuerState.PENDING:
                 raise _conflict(record, "become 'active'")
             act.connection.execute(
@@ -208,7 +214,7 @@ class IssuerRows(LedgerRows):
         Raises: StateConflict for any other step; NotFound.
         """
         with self._act() as act:
-            record = _locked(act.connection, issuer_id)
+            record = _locked(act.connection, issuer_id, self._node)
             if state not in _STEPS[record.state]:
                 raise _conflict(record, f"become {state.value!r}")
             change = update(issuers).where(issuers.c.id == issuer_id).values(state=state)
@@ -216,15 +222,23 @@ class IssuerRows(LedgerRows):
             act.note(_LEDGER_STEPS[state], at=at, issuer_id=issuer_id)
 
 
-def check_may_sign(connection: Connection, issuer_id: int) -> None:
-    """Only a pending issuer (its own ceremony) and an active one take new serials.
+def check_may_sign(connection: Connection, issuer_id: int, node: Node | None) -> None:
+    """Only a pending issuer (its own ceremony) and an active one take new serials, here.
 
     Raises: NotFound, StateConflict.
     """
-    query = select(issuers.c.state, issuers.c.slug).where(issuers.c.id == issuer_id)
-    found = connection.execute(query.with_for_update(read=True)).one_or_none()
+    query = select(issuers.c.state, issuers.c.slug, nodes.c.identity, nodes.c.name)
+    query = query.outerjoin(nodes, nodes.c.id == issuers.c.node_id)
+    locking = query.where(issuers.c.id == issuer_id).with_for_update(read=True, of=issuers)
+    found = connection.execute(locking).one_or_none()
     if found is None:
         raise _missing(issuer_id)
+    if node is not None and found.identity != node.identity:
+        owner = Node(identity=found.identity or "", name=found.name or "a record of its own")
+        raise StateConflict(
+            f"the issuer {found.slug!r} is that of {owner.label}: only that one signs with it",
+            remedy="sign there, or with an issuer of this node: `homeca status` lists them",
+        )
     if found.state not in (IssuerState.PENDING, IssuerState.ACTIVE):
         raise StateConflict(
             f"the issuer {found.slug!r} is {found.state.value!r} and signs no certificates",
@@ -237,43 +251,54 @@ def lock_issuer(connection: Connection, issuer_id: int) -> None:
 
     Raises: NotFound.
     """
-    _locked(connection, issuer_id)
+    _locked(connection, issuer_id, None)
 
 
-def _locked(connection: Connection, issuer_id: int) -> IssuerRecord:
-    query = select(issuers).where(issuers.c.id == issuer_id)
-    row = connection.execute(query.with_for_update()).one_or_none()
-    if row is None:
+def _locked(connection: Connection, issuer_id: int, node: Node | None) -> IssuerRecord:
+    """Its row, which nobody else changes until this transaction ends. Raises: NotFound."""
+    locking = select(issuers.c.id).where(issuers.c.id == issuer_id).with_for_update()
+    if connection.execute(locking).one_or_none() is None:
         raise _missing(issuer_id)
-    return _record(row)
+    return _issuer(connection, issuer_id, node)
 
 
-def _standing(connection: Connection) -> tuple[IssuerRecord, ...]:
+def _issuer(connection: Connection, issuer_id: int, node: Node | None) -> IssuerRecord:
+    row = connection.execute(select(issuers).where(issuers.c.id == issuer_id)).one()
+    return _record(row, node, labels(connection) if node is not None else {})
+
+
+def _standing(connection: Connection, node: Node | None) -> tuple[IssuerRecord, ...]:
     query = select(issuers).where(issuers.c.state != IssuerState.ABANDONED)
-    return tuple(_record(row) for row in connection.execute(query.order_by(issuers.c.id)))
+    known = labels(connection) if node is not None else {}
+    found = connection.execute(query.order_by(issuers.c.id))
+    return tuple(_record(row, node, known) for row in found)
 
 
-def _record(row: Row[*tuple[object, ...]]) -> IssuerRecord:
-    return IssuerRecord(**row._mapping)  # the columns are the fields, by name
+def _record(
+    row: Row[*tuple[object, ...]], node: Node | None, known: Mapping[int, Node]
+) -> IssuerRecord:
+    """The columns are the fields, by name. Another node's key is one that lives elsewhere."""
+    columns = dict(row._mapping)
+    number = columns.pop("node_id")
+    record = IssuerRecord(**columns)
+    if node is None:
+        return record
+    owner = known.get(number, _NOBODY)
+    if owner.identity == node.identity:
+        return record
+    return replace(record, key_file="", node=owner.label)
 
 
-def _custody(connection: Connection) -> Custody | None:
-    row = connection.execute(_NEWEST_CUSTODY).one_or_none()
-    return None if row is None else Custody(**row._mapping)
+#: Whose issuers are that stood in a record before it was shared.
+_NOBODY = Node(identity="-", name="no node")
 
 
-_NEWEST_CUSTODY: Select[*tuple[object, ...]] = (
-    select(
-        custody.c.kind,
-        custody.c.tcti,
-        custody.c.manufacturer,
-        custody.c.model,
-        custody.c.firmware,
-        custody.c.srk_public,
-    )
-    .order_by(custody.c.id.desc())
-    .limit(1)
-)
+def _custody(connection: Connection, node: Node | None) -> Custody | None:
+    query = select(custody).order_by(custody.c.id.desc()).limit(1)
+    if node is not None:
+        query = query.where(of_node(custody, node))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else custody_of(row)
 
 
 def _taken(draft: IssuerDraft, standing: tuple[IssuerRecord, ...]) -> tuple[Violation, ...]:

@@ -6,7 +6,7 @@ Only `ca.encoding.ledger` knows what an entry looks like; `ca.ledger` reads, com
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
@@ -21,6 +21,7 @@ from ca.interfaces import (
     CertificateRecord,
     LedgerEntry,
     LedgerEvent,
+    Node,
     RevocationLine,
     Serial,
     SerialHistory,
@@ -71,6 +72,7 @@ class LedgerRows:
     """The part of the store that every act goes through, and the ledger's readers."""
 
     _database: Database
+    _node: Node | None  # None: the record is this home's alone
     _waiting: list[_Note]  # for the next act
 
     @contextmanager
@@ -111,8 +113,11 @@ class LedgerRows:
         query = select(ledger).where(ledger.c.seq > after).order_by(ledger.c.seq)
         if until is not None:
             query = query.where(ledger.c.seq <= until)
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+        with (
+            self._database.read() as connection,
+            closing(connection.execution_options(yield_per=_PAGE).execute(query)) as rows,
+        ):
+            for row in rows:
                 yield _entry(row)
 
     def ledger_end(self) -> LedgerEntry:
@@ -131,8 +136,11 @@ class LedgerRows:
             .where(LEDGER_NOTES, ledger.c.event == event.value)
             .order_by(ledger.c.seq.desc())
         )
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_FEW).execute(query):
+        with (
+            self._database.read() as connection,
+            closing(connection.execution_options(yield_per=_FEW).execute(query)) as rows,
+        ):
+            for row in rows:
                 yield _entry(row)
 
     def histories(self) -> Iterator[SerialHistory]:
@@ -162,8 +170,9 @@ class LedgerRows:
 def _keyed(
     connection: Connection, query: Any, kind: int
 ) -> Iterator[tuple[tuple[Serial, int, int], Any]]:
-    for row in connection.execute(query):
-        yield (row.serial, row.issuer_id or 0, kind), row
+    with closing(connection.execute(query)) as rows:
+        for row in rows:
+            yield (row.serial, row.issuer_id or 0, kind), row
 
 
 def _history(serial: Serial, issuer_id: int, rows: list[tuple[int, Any]]) -> SerialHistory:

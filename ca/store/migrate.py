@@ -6,6 +6,7 @@ python -m ca.store.schema draft "what it does" writes the next migration, to be 
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -80,6 +81,16 @@ def differences(connection: Connection) -> list[Any]:
     return found
 
 
+#: How SQLite writes down a column that ALTER TABLE added, with its reference.
+_ADDED = re.compile(r", (\w+) (\w+) CONSTRAINT (\w+) REFERENCES (\w+) \((\w+)\)")
+
+
+def _as_created(added: re.Match[str]) -> str:
+    """The two lines CREATE TABLE would have for it."""
+    column, kind, name, table, key = added.groups()
+    return f"\n{column} {kind}\nCONSTRAINT {name} FOREIGN KEY({column}) REFERENCES {table} ({key})"
+
+
 def _clauses_there(connection: Connection) -> set[str]:
     rows = connection.exec_driver_sql(
         "SELECT tbl_name, sql FROM sqlite_master"
@@ -100,7 +111,7 @@ def _clauses_wanted(connection: Connection) -> set[str]:
 
 def _clauses(table: str, ddl: str) -> set[str]:
     """The lines of a CREATE statement, whose order means nothing, each under its table."""
-    lines = (line.strip(" ,\t") for line in ddl.splitlines())
+    lines = (line.strip(" ,\t") for line in _ADDED.sub(_as_created, ddl).splitlines())
     return {f"{table}: {line}" for line in lines if line}
 
 

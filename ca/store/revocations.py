@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -87,8 +88,11 @@ class RevocationRows(LedgerRows):
             .where(_listed(issuer_id, expired_since))
             .order_by(revocations.c.serial)
         )
-        with self._database.read() as connection:
-            for row in connection.execute(query.execution_options(yield_per=_PAGE)):
+        with (
+            self._database.read() as connection,
+            closing(connection.execute(query.execution_options(yield_per=_PAGE))) as rows,
+        ):
+            for row in rows:
                 yield RevokedEntry(
                     serial=row.serial,
                     revoked_at=row.revoked_at,
@@ -104,8 +108,11 @@ class RevocationRows(LedgerRows):
             .where(_listed(issuer_id, expired_since))
             .order_by(revocations.c.serial)
         )
-        with self._database.read() as connection:
-            yield from connection.scalars(query.execution_options(yield_per=_PAGE))
+        with (
+            self._database.read() as connection,
+            closing(connection.scalars(query.execution_options(yield_per=_PAGE))) as entries,
+        ):
+            yield from entries
 
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
         """Was a certificate for this key ever revoked for keyCompromise?

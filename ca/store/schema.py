@@ -10,7 +10,7 @@ from ca.errors import HomeMissing, SchemaMismatch
 from ca.store.engine import Database
 
 #: The newest file in `migrations/versions/`.
-REVISION = "0002"
+REVISION = "0003"
 
 
 def make_current(database: Database, *, create: bool) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from ca.encoding import ledger as details
@@ -28,9 +28,10 @@ from ca.interfaces import (
 from ca.store.faults import is_duplicate
 from ca.store.issuers import check_may_sign
 from ca.store.ledger import Act, LedgerRows
+from ca.store.nodes import of_node
 from ca.store.records import certificate_record, certificate_rows
 from ca.store.revocations import add_line
-from ca.store.tables import NOT_ISSUED, certificates, profiles
+from ca.store.tables import NOT_ISSUED, certificates, issuers, profiles
 from ca.store.types import shown
 
 #: Bound parameters per statement, well under SQLite's 32,766.
@@ -75,7 +76,7 @@ class SerialRows(LedgerRows):
             "note": "",
         }
         with self._act() as act:
-            check_may_sign(act.connection, issuer_id)
+            check_may_sign(act.connection, issuer_id, self._node)
             _insert(act.connection, [row])
             said = details.reserved(subject=shown(subject))
             act.note(LedgerEvent.RESERVED, said, at=at, issuer_id=issuer_id, serial=serial)
@@ -93,7 +94,7 @@ class SerialRows(LedgerRows):
         with self._act() as act:
             connection = act.connection
             for issuer_id in sorted({intent.issuer_id for intent in intents}):
-                check_may_sign(connection, issuer_id)
+                check_may_sign(connection, issuer_id, self._node)
             _keep_profiles(connection, intents)
             known = _rows(connection, twice)
             fresh, reserved = [], []
@@ -188,12 +189,15 @@ class SerialRows(LedgerRows):
                 )
 
     def open_serials(self) -> tuple[CertificateRecord, ...]:
-        """Rows in `reserved` or `intended`, oldest first."""
+        """This node's rows in `reserved` or `intended`, oldest first."""
         query = (
             certificate_rows()
             .where(NOT_ISSUED, certificates.c.state.in_([State.RESERVED, State.INTENDED]))
             .order_by(certificates.c.id)
         )
+        if self._node is not None:
+            own = select(issuers.c.id).where(of_node(issuers, self._node))
+            query = query.where(certificates.c.issuer_id.in_(own))
         with self._database.read() as connection:
             return tuple(certificate_record(row) for row in connection.execute(query))
 
@@ -267,16 +271,22 @@ def _sha256(octets: bytes) -> bytes:
     return hashlib.sha256(octets).digest()
 
 
+_KEEP_PROFILE = text(
+    "INSERT INTO profiles (sha256, text) VALUES (:sha256, :text) ON CONFLICT DO NOTHING"
+)
+
+
 def _keep_profiles(connection: Connection, intents: Sequence[Intent]) -> None:
-    """Each rendered text once, whatever it is called."""
+    """Each rendered text once, whatever it is called, and whoever else writes it just now."""
     texts = {_sha256(i.profile_text.encode()): i.profile_text for i in intents}
     for chunk in _chunks(texts):
         kept = connection.scalars(select(profiles.c.sha256).where(profiles.c.sha256.in_(chunk)))
         for sha256 in kept:
             del texts[sha256]
     if texts:
-        rows = [{"sha256": sha256, "text": text} for sha256, text in texts.items()]
-        connection.execute(insert(profiles), rows)
+        # sorted: two that wait for each other's rows would wait for ever
+        rows = [{"sha256": sha256, "text": texts[sha256]} for sha256 in sorted(texts)]
+        connection.execute(_KEEP_PROFILE, rows)
 
 
 def _rows(
@@ -319,7 +329,7 @@ def _change(connection: Connection, rows: list[dict[str, Any]]) -> None:
 def _taken(serial: Serial | None) -> SerialReserved:
     named = "one of these serials" if serial is None else f"serial {serial_text(serial)}"
     return SerialReserved(
-        f"{named} belongs to another certificate of this issuer",
+        f"{named} belongs to another certificate of this CA",
         remedy="draw a new serial; if it recurs, the random source is broken",
     )
 

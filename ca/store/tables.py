@@ -1,8 +1,8 @@
 """The tables: typed Core tables with every rule the database can hold by itself.
 
-Three rules matter most. A serial is unique per issuer and its row never returns to an earlier
-state (triggers in `migrations/`). At most one revocation line per serial is open. Nothing is
-deleted. `migrations/` must build exactly these; `python -m ca.store.migrate` compares them.
+Three rules matter most. A serial is unique among all issuers and its row never returns to an
+earlier state (triggers in `migrations/`). At most one revocation line per serial is open. Nothing
+is deleted. `migrations/` must build exactly these; `python -m ca.store.migrate` compares them.
 """
 
 from __future__ import annotations
@@ -57,8 +57,30 @@ def _partial(name: str, *columns: Column[Any], where: TextClause, unique: bool =
     Index(name, *columns, unique=unique, sqlite_where=where)
 
 
+class NodeColumns(TypedColumns):
+    """A home that shares this database, from its first row in it."""
+
+    id: Named[int] = Column(Integer, primary_key=True)
+    identity: Named[str] = Column(Text)
+    name: Named[str] = Column(Shown)
+    joined_at: Named[datetime] = Column(UtcTime)
+
+
+nodes = Table(
+    "nodes",
+    metadata,
+    NodeColumns,
+    UniqueConstraint("identity"),
+    _octets("identity", "32"),
+    sqlite_strict=True,
+)
+
+
 class CustodyColumns(TypedColumns):
-    """Where the keys live; the newest row holds. A new TPM is a new row."""
+    """Where the keys live; a node's newest row holds. A new TPM is a new row.
+
+    node_id: NULL where the record is one home's alone.
+    """
 
     id: Named[int] = Column(Integer, primary_key=True)
     kind: Named[CustodyKind] = Column(Word(CustodyKind))
@@ -68,6 +90,7 @@ class CustodyColumns(TypedColumns):
     firmware: Named[str] = Column(Text)
     srk_public: Named[bytes] = Column(LargeBinary)
     recorded_at: Named[datetime] = Column(UtcTime)
+    node_id: Named[int | None] = Column(ForeignKey("nodes.id"))
 
 
 custody = Table(
@@ -76,7 +99,10 @@ custody = Table(
 
 
 class IssuerColumns(TypedColumns):
-    """A CA certificate with its key, from the start of its ceremony."""
+    """A CA certificate with its key, from the start of its ceremony.
+
+    node_id: whose ceremony it is; NULL where the record is one home's alone.
+    """
 
     id: Named[int] = Column(Integer, primary_key=True)
     role: Named[Role] = Column(Word(Role))
@@ -95,6 +121,7 @@ class IssuerColumns(TypedColumns):
     not_before: Named[datetime | None] = Column(UtcTime)
     not_after: Named[datetime | None] = Column(UtcTime)
     created_at: Named[datetime] = Column(UtcTime)
+    node_id: Named[int | None] = Column(ForeignKey("nodes.id"))
 
 
 _STANDING = text("state <> 'abandoned'")
@@ -183,6 +210,9 @@ certificates = Table(
     CheckConstraint("not_before <= not_after", name="validity"),
     sqlite_strict=True,
 )
+#: One space of numbers for all issuers of all nodes: two machines that draw the same serial, as
+#: clones with the same random state would, are told so by the database.
+Index("uq_certificates_serial", certificates.c.serial, unique=True)
 Index("ix_certificates_spki_sha256", certificates.c.spki_sha256)
 Index("ix_certificates_changed_at", certificates.c.changed_at)
 _RENEWAL = text("replaces IS NOT NULL")

@@ -154,9 +154,7 @@ def certificates() -> None:
     )
     index("ix_certificates_spki_sha256", "certificates", ["spki_sha256"])
     index("ix_certificates_changed_at", "certificates", ["changed_at"])
-    index(
-        "ix_certificates_replaces", "certificates", ["replaces"], where="replaces IS NOT NULL"
-    )
+    index("ix_certificates_replaces", "certificates", ["replaces"], where="replaces IS NOT NULL")
     index("ix_certificates_expiry", "certificates", ["not_after"], where="state = 'issued'")
     index(
         "ix_certificates_other",

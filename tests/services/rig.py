@@ -42,7 +42,7 @@ from ca.services.issuance import Issuance, Issued, NotIssued, Order
 from ca.services.revocation import Cut, cut_crls
 from ca.services.settlement import settle
 from ca.settings import Settings
-from ca.store.repository import open_store
+from ca.wiring import open_settings, open_store
 
 CRL_DAYS = {Role.ROOT: 360, Role.INTERMEDIATE: 30}
 
@@ -104,7 +104,7 @@ class Rig:
         home = Home(self.path)
         if create:
             home.make()
-        with contextlib.closing(open_store(home.database, create=create)) as opened:
+        with open_store(home, open_settings(home), create=create) as opened:
 
             @cache
             def tpm() -> KeyCustody:

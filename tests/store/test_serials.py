@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ca.errors import EncodingError, NotFound, SerialReserved, StateConflict, TbsMismatch
-from ca.interfaces import Reason, Serial, State
+from ca.interfaces import Reason, Role, Serial, State
 from ca.store.repository import SqlStore
 from tests.store.making import (
     DAY,
@@ -105,10 +105,12 @@ def test_a_batch_with_one_serial_twice_leaves_nothing(store: SqlStore, issuer: i
     assert store.open_serials() == ()
 
 
-def test_two_issuers_may_use_the_same_serial(store: SqlStore, issuer: int) -> None:
-    other = store.begin_issuer(replace(draft("i"), role="intermediate"), at=NOW).id  # type: ignore[arg-type]
-    store.record_intents([intent(issuer, 7), intent(other, 7)], at=NOW)
-    assert [r.issuer_id for r in store.by_serial(Serial(7))] == [issuer, other]
+def test_no_two_issuers_share_a_serial(store: SqlStore, issuer: int) -> None:
+    other = store.begin_issuer(replace(draft("i"), role=Role.INTERMEDIATE), at=NOW).id
+    store.record_intents([intent(issuer, 7)], at=NOW)
+    with pytest.raises(SerialReserved):
+        store.record_intents([intent(other, 7)], at=NOW)
+    assert [r.issuer_id for r in store.by_serial(Serial(7))] == [issuer]
 
 
 def test_a_long_batch_is_one_act(store: SqlStore, issuer: int) -> None:

@@ -1,6 +1,6 @@
 """Another process at the same database. Says "ready", waits for a line, acts, tells.
 
-python -m tests.store.worker VERB PATH ISSUER NUMBER…
+python -m tests.store.worker VERB PLACE ISSUER NUMBER…
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def act(verb: str, store: SqlStore, issuer: int, numbers: list[int]) -> str:
 def main(verb: str, path: str, issuer: str, *numbers: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
+    place = path if "://" in path else Path(path)
     try:
-        with contextlib.closing(open_store(Path(path), create=verb == "create")) as store:
+        with contextlib.closing(open_store(place, create=verb == "create")) as store:
             if verb == "create":
                 print("created", flush=True)
             else:

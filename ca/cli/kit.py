@@ -20,7 +20,7 @@ from ca.cli.options import (
 )
 from ca.cli.output import document, result, say, warn
 from ca.cli.selecting import find_certificate
-from ca.errors import UsageError
+from ca.errors import OutputExists, UsageError
 from ca.files import read_bounded
 from ca.interfaces import CertificateRecord, Secret
 from ca.kits.kinds import KINDS, Kind, Need
@@ -175,6 +175,8 @@ def kit(
     """
     about = _kind(kind)
     _check(about, device, proto, password_file, pkcs12_form, key_password_file, pkcs12)
+    if out is not None:
+        _require_place(out, force=force)
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         from ca.services.kits import KitOrder, make_kit
 
@@ -243,6 +245,18 @@ def _check(
         )
 
 
+def _require_place(out: Path, *, force: bool) -> None:
+    """Before a key is asked or a password is made. Raises: UsageError, OutputExists."""
+    parent = out.absolute().parent
+    if not parent.is_dir():
+        raise UsageError(f"there is no directory {visible(str(parent))!r}", remedy="make it first")
+    if out.exists() and not force:
+        raise OutputExists(
+            f"{visible(str(out))!r} exists already",
+            remedy="choose another with --out, or add --force",
+        )
+
+
 def _device(device: str, about: Kind, found: Facility) -> tuple[CertificateRecord | None, str]:
     """The record of the device, and how it is called. Raises: NotFound, UsageError."""
     if about.need is Need.NOTHING:
@@ -296,10 +310,6 @@ def _write(ready: Kit, out: Path | None, *, force: bool) -> Path:
     from ca.services.kit_files import write_folder, write_zip
 
     target = (out if out is not None else Path(ready.stem)).absolute()
-    if not target.parent.is_dir():
-        raise UsageError(
-            f"there is no directory {visible(str(target.parent))!r}", remedy="make it first"
-        )
     if target.suffix.lower() == ".zip":
         write_zip(ready, target, replace=force)
     else:

@@ -16,7 +16,8 @@ CHECKS := format lint types layers migrations readme
 # Without compiled modules each command takes three times as long, and some set this globally.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup dev check test faults fuzz migrations readme lock wheel clean packages packages-test \
+.PHONY: help demo setup dev check test bench faults fuzz migrations readme lock wheel clean \
+	packages packages-test \
 	$(CHECKS:%=check-%)
 
 help: ## list these verbs
@@ -48,6 +49,11 @@ check-readme:
 
 test: dev ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+BENCH_ARGS ?=
+
+bench: dev ## measure homeca beside openssl ca and the chip (BENCH_ARGS=--quick: a small run)
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 SECONDS ?= 60
 

@@ -311,8 +311,8 @@ class IssuerRecord(IssuerDraft):
     key_file:    path relative to the home ("keys/root.tss"); "" when the key lives elsewhere.
     spki:        DER; b"" while pending without a key.
     certificate: DER; None while pending.
-    node:        label of the node whose issuer it is, where that is not this one; its key_file
-                 is then "".
+    node:        label of the node whose issuer it is, where that is not this one; key_file is
+                 then a path in that one's home.
     """
 
     id: int
@@ -330,7 +330,7 @@ class IssuerRecord(IssuerDraft):
     @property
     def has_key(self) -> bool:
         """Is its key in this home?"""
-        return bool(self.key_file)
+        return bool(self.key_file) and not self.node
 
     @property
     def is_elsewhere(self) -> bool:

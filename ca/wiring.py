@@ -6,16 +6,24 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ca.errors import CustodyError, Violation
 from ca.failpoints import failpoint
 from ca.files import check_private
 from ca.home import Home
-from ca.interfaces import CertificateStore, Custody, Node, Secret, Settlement
+from ca.interfaces import (
+    CertificateStore,
+    Custody,
+    KeyCustody,
+    Node,
+    Secret,
+    Settlement,
+)
 from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from ca.profiles.library import Library
     from ca.services.facility import Facility
     from ca.services.requesting import Device
+    from ca.services.restoring import Witness
 
 
 def system_clock() -> datetime:
@@ -130,12 +139,14 @@ def open_auditor(opening: Opening) -> Iterator[Auditor]:
         yield Auditor(store=store, custody=custody, clock=system_clock, keeper=keeper)
 
 
-def kept_settings(settings: Settings) -> dict[str, object]:
+def kept_settings(settings: Settings, home: Home) -> dict[str, object]:
     """What the ledger keeps of homeca.toml: all but the database's URL, which may hold a password.
 
-    Values that JSON has no form for as the text that homeca.toml has for them.
+    Values that JSON has no form for as the text that homeca.toml has for them. A node that shares
+    its record keeps its own, under its identity.
     """
-    return {
+    node = {} if settings.database is None else {"node": home.node_identity()}
+    return node | {
         name: [str(one) for one in value] if isinstance(value, tuple) else value
         for name, value in asdict(settings).items()
         if name != "database"
@@ -176,7 +187,7 @@ def open_facility(
                 store,
                 custody,
                 clock=system_clock,
-                settings=kept_settings(settings),
+                settings=kept_settings(settings, home),
                 on_warning=opening.on_warning or opening.on_wait,
             ),
             believe_clock=opening.believe_clock,
@@ -185,6 +196,77 @@ def open_facility(
             on_settled(settlement)
         failpoint("home.opened")
         yield facility
+
+
+@contextmanager
+def open_unpacked(home: Home) -> Iterator[Facility]:
+    """A home that a backup was unpacked into: its own database whatever its settings say, no TPM.
+
+    Nothing is settled: that is for the next command in the home, once it has its place.
+    """
+    from ca.ledger.keeper import Keeper
+    from ca.policy import NamePolicy
+    from ca.services.facility import Facility
+
+    def no_tpm() -> KeyCustody:
+        raise CustodyError(
+            "a backup is looked at without a TPM", remedy="restore it, then use its keys"
+        )
+
+    def no_pin(_: str) -> Secret:
+        raise CustodyError("no key is used here", remedy="restore the backup first")
+
+    settings = open_settings(home)
+    with open_store(home, replace(settings, database=None)) as store:
+        yield Facility(
+            home=home,
+            store=store,
+            custody=no_tpm,
+            clock=system_clock,
+            entropy=os.urandom,
+            profiles=open_library(home),
+            names=NamePolicy.from_settings(settings),
+            settings=settings,
+            pin=no_pin,
+            on_wait=lambda _: None,
+            ledger=Keeper(store, no_tpm, clock=system_clock, on_warning=lambda _: None),
+        )
+
+
+def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> Witness:
+    """The TPM's anchor, where the TPM can be asked, and checkpoints kept elsewhere, against a
+    restored ledger: whatever they know and it does not is a violation.
+
+    Raises, when asked: VerificationFailed for a checkpoint that is none.
+    """
+    from ca.attestation.checkpoint import read_checkpoint
+
+    read = tuple(read_checkpoint(text) for text in checkpoints)
+
+    def witness(facility: Facility) -> Iterator[Violation]:
+        from ca.ledger.auditor import Auditor
+        from ca.ledger.keeper import Keeper
+
+        custody = cache(
+            lambda: open_custody(opening, facility.home, facility.settings, facility.store)
+        )
+        auditor = Auditor(
+            store=facility.store,
+            custody=custody,
+            clock=system_clock,
+            keeper=Keeper(facility.store, custody, clock=system_clock, on_warning=opening.on_wait),
+        )
+        try:
+            audit = auditor.audit(ask_tpm=True, checkpoints=read)
+        except CustodyError as error:
+            opening.on_wait(
+                "whether this backup is of the newest state, the TPM of this CA cannot say here "
+                f"[{error.code}]; --crl and --checkpoint can"
+            )
+            audit = auditor.audit(ask_tpm=False, checkpoints=read)
+        yield from audit.violations()
+
+    return witness
 
 
 # ---------------------------------------------------------------- a device that asks

@@ -133,5 +133,8 @@ def _report(
             f"the same key has another live certificate, {_named(other)} until "
             f"{day(other.not_after)}: revoke it too if the device is lost"
         )
-    if not cuts:
+    owner = next((i.node for i in found.store.issuers() if i.id == record.issuer_id), "")
+    if owner:
+        say(f"next: `homeca crl` on node {visible(owner)}; until then nobody outside knows")
+    elif not cuts:
         say("next: `homeca crl`; until then nobody outside knows")

@@ -10,7 +10,7 @@ from typing import Any
 from ca.cli.describing import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
 from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
-from ca.interfaces import Custody, CustodyKind, IssuerState, serial_text
+from ca.interfaces import Custody, CustodyKind, IssuerState, NodeRecord, serial_text
 from ca.names import visible
 from ca.services.premises import Concern
 from ca.services.standing import IssuerStanding, Standing, standing
@@ -38,6 +38,11 @@ def _print(found: Standing, home: Path) -> None:
             result(text)
     if not found.tops:
         result("  none yet: run `homeca init-root`")
+    if found.nodes:
+        result("")
+        result(strong("nodes"))
+        for node in found.nodes:
+            result(f"  {_node_text(node)}")
     counts = found.counts
     result("")
     result(strong("certificates"))
@@ -86,6 +91,15 @@ def _custody_text(custody: Custody | None) -> str:
     return f"{shown}, {visible(model)}, firmware {visible(custody.firmware)}, {custody.tcti}"
 
 
+def _node_text(node: NodeRecord) -> str:
+    """One line of a home that shares the record."""
+    here = " (this one)" if node.is_here else ""
+    text = f"{strong(visible(node.label))}{here}: {_custody_text(node.custody)}"
+    if node.open_serials and node.open_since is not None:
+        text += f", {node.open_serials} signatures open since {when(node.open_since)}"
+    return text
+
+
 def _tree_lines(
     found: IssuerStanding, *, at: datetime, stem: str = "  ", rest: str = "  "
 ) -> Iterator[str]:
@@ -94,7 +108,7 @@ def _tree_lines(
     yield f"{stem}{strong(visible(issuer.subject))}  ({issuer.slug})"
     detail = rest + ("│  " if found.children else "   ")
     yield detail + ", ".join(_issuer_facts(found, at=at))
-    if issuer.certificate is not None and issuer.has_key:
+    if issuer.certificate is not None and (issuer.has_key or issuer.is_elsewhere):
         yield detail + _crl_text(found, at=at)
     for index, child in enumerate(found.children):
         is_last = index == len(found.children) - 1
@@ -111,7 +125,12 @@ def _issuer_facts(found: IssuerStanding, *, at: datetime) -> Iterator[str]:
     state = issuer.state.value
     yield good(state) if issuer.state is IssuerState.ACTIVE else state
     yield issuer.key_kind or "no key yet"
-    yield visible(issuer.key_file) if issuer.has_key else "its key is not here"
+    if issuer.has_key:
+        yield visible(issuer.key_file)
+    elif issuer.is_elsewhere:
+        yield f"of node {visible(issuer.node)}"
+    else:
+        yield "its key is not here"
     if issuer.not_after is not None:
         left = issuer.not_after - at
         ends = f"until {day(issuer.not_after)}"
@@ -145,6 +164,18 @@ def _as_json(found: Standing, home: Path) -> dict[str, Any]:
             if custody is not None
             else None
         ),
+        "nodes": [
+            {
+                "identity": node.identity,
+                "name": node.name,
+                "here": node.is_here,
+                "joined_at": node.joined_at,
+                "custody": node.custody.kind.value if node.custody is not None else None,
+                "open": node.open_serials,
+                "open_since": node.open_since,
+            }
+            for node in found.nodes
+        ],
         "issuers": [_issuer_json(one, found) for one in found.issuers],
         "counts": {
             "valid": found.counts.valid,
@@ -188,6 +219,7 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
         "serial": serial_text(issuer.serial) if issuer.serial is not None else None,
         "key": issuer.key_kind,
         "key_file": issuer.key_file or None,
+        "node": issuer.node or None,
         "not_before": issuer.not_before,
         "not_after": issuer.not_after,
         "crl_url": issuer.crl_url,

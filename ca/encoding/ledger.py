@@ -89,9 +89,18 @@ def begun(nonce: bytes) -> dict[str, object]:
 
 
 def custody(
-    *, kind: str, tcti: str, manufacturer: str, model: str, firmware: str, srk_public: bytes
+    *,
+    kind: str,
+    tcti: str,
+    manufacturer: str,
+    model: str,
+    firmware: str,
+    srk_public: bytes,
+    node: str | None = None,
 ) -> dict[str, object]:
-    return {
+    """node: whose it is, where several share the record."""
+    shared = {} if node is None else {"node": node}
+    return shared | {
         "kind": kind,
         "tcti": tcti,
         "manufacturer": manufacturer,

@@ -69,7 +69,7 @@ class Audit:
     serials: int = 0
     found: Found | None = None
     _issuers: dict[int, _Issuer] = field(default_factory=dict)
-    _custody: str = ""
+    _custodies: dict[str, str] = field(default_factory=dict)  # of each node; "": not shared
     _anchors: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     _keys: set[str] = field(default_factory=set)
     _links: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
@@ -105,7 +105,7 @@ class Audit:
         if entry.issuer_id is not None:
             self._of_issuer(entry, self._issuers.setdefault(entry.issuer_id, _Issuer()))
         elif entry.event == LedgerEvent.CUSTODY:
-            self._custody = entry.details
+            self._custodies[_node(entry)] = entry.details
         elif entry.event in (
             LedgerEvent.ANCHOR_PLACED,
             LedgerEvent.ANCHORED,
@@ -223,11 +223,15 @@ class Audit:
                 continue
             yield from _issuer_differs(row, entry)
             yield from self._lists_differ(row, entry)
-        custody = self.store.custody()
-        found = (
-            ""
-            if custody is None
-            else details.details_text(
+        if self._recorded_custodies() != self._custodies:
+            yield _wrong("custody", "the recorded TPM is not the one the ledger tells of")
+
+    def _recorded_custodies(self) -> dict[str, str]:
+        """Node → what the entry about its TPM must say."""
+        nodes = self.store.nodes()
+        found = {node.identity: node.custody for node in nodes} or {"": self.store.custody()}
+        return {
+            node: details.details_text(
                 details.custody(
                     kind=custody.kind.value,
                     tcti=custody.tcti,
@@ -235,11 +239,12 @@ class Audit:
                     model=custody.model,
                     firmware=custody.firmware,
                     srk_public=custody.srk_public,
+                    node=node or None,
                 )
             )
-        )
-        if found != self._custody:
-            yield _wrong("custody", "the recorded TPM is not the one the ledger tells of")
+            for node, custody in found.items()
+            if custody is not None
+        }
 
     def _lists_differ(self, row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
         seen: set[int] = set()
@@ -345,6 +350,14 @@ def _issuer_differs(row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
             f"the issuer {row.slug!r} is {row.state.value!r}, and {told.state.value!r} in the "
             "ledger",
         )
+
+
+def _node(entry: LedgerEntry) -> str:
+    """Whose custody an entry is about."""
+    try:
+        return str(json.loads(entry.details).get("node", ""))
+    except (AttributeError, ValueError, RecursionError):
+        return ""
 
 
 def _number(entry: LedgerEntry) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -21,6 +22,7 @@ from ca.interfaces import (
     CertificateStore,
     Clock,
     KeyCustody,
+    LedgerEntry,
     LedgerEvent,
 )
 from ca.ledger.anchoring import Found, Known, anchored_details, known_anchor, reconcile
@@ -183,7 +185,9 @@ class Keeper:
         """What homeca.toml says, when it is not what the ledger says it said."""
         if self._settings is None:
             return
-        last = next(iter(self._store.ledger_notes(LedgerEvent.SETTINGS)), None)
+        mine = self._settings.get("node")  # each node has a homeca.toml of its own
+        notes = self._store.ledger_notes(LedgerEvent.SETTINGS)
+        last = next((one for one in notes if _node_of(one) == mine), None)
         if last is None or last.details != details.details_text(self._settings):
             self._store.note_with_next(LedgerEvent.SETTINGS, self._settings, at=self._clock())
 
@@ -241,6 +245,15 @@ class Keeper:
         except LedgerMismatch:
             return False
         return True
+
+
+def _node_of(entry: LedgerEntry) -> object:
+    """Which node's settings an entry tells; None where the record is one home's alone."""
+    try:
+        said = json.loads(entry.details)
+    except (ValueError, RecursionError):
+        return None
+    return said.get("node") if isinstance(said, dict) else None
 
 
 def _known(place: AnchorPlace, reading: AnchorReading) -> Known:

@@ -93,6 +93,11 @@ def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
     now = facility.check_clock()
     for issuer in facility.store.issuers():
         if issuer.role is Role.ROOT and issuer.state is not IssuerState.ABANDONED:
+            if issuer.is_elsewhere:
+                raise AlreadyInitialised(
+                    f"this record already has a root: {issuer.subject}, of node {issuer.node}",
+                    remedy="make an intermediate here: `homeca init-intermediate --csr-out FILE`",
+                )
             raise AlreadyInitialised(
                 f"this home already has a root: {issuer.subject}",
                 remedy="use another --home for another CA; `homeca status` shows this one",
@@ -141,6 +146,8 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
     """Sign another home's intermediate (its `--csr-out`) with this home's root.
 
     The request gives its key and its name; everything else is the intermediate-ca profile's.
+    Where that home shares this record, its issuer is in it already and waits: it stays that
+    node's to take (`accept_intermediate`), and what is returned is pending with its certificate.
     Raises: CeremonyRefused with every violation, CustodyError, LintRefused, StoreError.
     """
     now = facility.check_clock()
@@ -162,6 +169,16 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
             f"a {request.spki.kind_name} key cannot be an issuer's",
             remedy="make an ec-p256, ec-p384 or rsa-3072 key in the other home",
         )
+    if not root.issuer.has_key:
+        raise CeremonyRefused(
+            f"the key of {root.issuer.subject} does not live in this home",
+            remedy="sign the request where it does"
+            + (f": on node {root.issuer.node}" if root.issuer.is_elsewhere else ""),
+        )
+    waiting = _waiting_elsewhere(request.spki.der, request.subject, facility)
+    if waiting is not None:
+        plan = replace(plan, kind=kind)
+        return _certify_waiting(waiting, root, plan, facility, request.sha256, now=now)
     slug, _ = _next_generation(plan, facility)
     with _beginning(
         Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now
@@ -181,6 +198,54 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
             now=now,
             request_sha256=request.sha256,
         )
+
+
+def _waiting_elsewhere(
+    spki: bytes, subject: DistinguishedName, facility: Facility
+) -> IssuerRecord | None:
+    """The issuer another node of this record made this key for.
+
+    Raises: CeremonyRefused when it has another name, or is not waiting any more.
+    """
+    for issuer in facility.store.issuers():
+        if not issuer.is_elsewhere or issuer.spki != spki:
+            continue
+        if issuer.state is not IssuerState.PENDING or issuer.subject_der != encode_name(subject):
+            raise CeremonyRefused(
+                f"the key is that of {issuer.subject}, which is {issuer.state.value!r} on node "
+                f"{issuer.node}",
+                remedy="have that node make a new request: `homeca init-intermediate --csr-out`",
+            )
+        return issuer
+    return None
+
+
+def _certify_waiting(
+    issuer: IssuerRecord,
+    root: Authority,
+    plan: Plan,
+    facility: Facility,
+    request_sha256: bytes,
+    *,
+    now: datetime,
+) -> IssuerRecord:
+    """The certificate of another node's pending issuer; the one it has, if it was signed before."""
+    known = recorded_certificate(issuer, facility)
+    if known is not None:
+        return replace(issuer, certificate=known.der)
+    with facility.changing(root.issuer, ceremony=True), facility.issuing():
+        der, _ = _signed(
+            issuer,
+            root,
+            INTERMEDIATE_PROFILE,
+            _intermediate_context(root, plan.kind),
+            plan,
+            facility,
+            new_serial(facility.entropy),
+            now=now,
+            request_sha256=request_sha256,
+        )
+    return replace(issuer, certificate=der)
 
 
 def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, bytes]:
@@ -276,6 +341,8 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
         )
     with facility.changing(ceremony=True), facility.issuing():
         parent = _foreign_root(root_der, root, facility, now=now)
+        if parent.is_elsewhere:
+            publish_certificate(parent.slug, root_der, facility.home)
         serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
         return _activate(issuer, der, parent.id, serial, validity, facility)
 
@@ -429,7 +496,34 @@ def _certify(
     now: datetime,
     request_sha256: bytes = b"",
 ) -> IssuerRecord:
-    """The CA certificate itself, by the one path, then the issuer is active and published."""
+    """The CA certificate itself, then the issuer is active and published."""
+    der, validity = _signed(
+        issuer,
+        parent,
+        profile_name,
+        context,
+        plan,
+        facility,
+        serial,
+        now=now,
+        request_sha256=request_sha256,
+    )
+    return _activate(issuer, der, issuer.parent_id, serial, validity, facility)
+
+
+def _signed(
+    issuer: IssuerRecord,
+    parent: Authority | None,
+    profile_name: str,
+    context: RenderContext,
+    plan: Plan,
+    facility: Facility,
+    serial: Serial,
+    *,
+    now: datetime,
+    request_sha256: bytes,
+) -> tuple[bytes, Validity]:
+    """The CA certificate, by the one path: recorded, signed, verified, recorded."""
     validity = Validity.of_days(now, plan.days)
     if parent is not None and validity.not_after > parent.not_after:
         left = (parent.not_after - now).days
@@ -484,8 +578,7 @@ def _certify(
         validity=validity,
         request_sha256=request_sha256,
     )
-    der = sign_one(intent, linted, signing, facility)
-    return _activate(issuer, der, issuer.parent_id, serial, validity, facility)
+    return sign_one(intent, linted, signing, facility), validity
 
 
 def _activate(

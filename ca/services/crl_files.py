@@ -99,11 +99,14 @@ def lists_at_hand(
 ) -> tuple[bytes, ...]:
     """DER of the issuer's lists that are not over and lie in <slug>.crl.pem, in their order.
 
-    With the key here, only what the record knows counts; lists cut elsewhere were verified when
-    `take_in` left them.
+    With the key here, or at a node that shares the record, only what the record knows counts;
+    lists cut elsewhere were verified when `take_in` left them.
     """
-    there = lists_in(rungs_file(issuer, home))
-    if not issuer.has_key:
+    there = dict(lists_in(rungs_file(issuer, home)))
+    kept = store.last_crl(issuer.id) if issuer.is_elsewhere else None
+    if kept is not None:
+        there[hashlib.sha256(kept.der).digest()] = kept.der
+    if not issuer.has_key and kept is None:
         return tuple(der for der in there.values() if not _is_over(der, at))
     ladder = standing_ladder(store, issuer.id)
     if ladder is None:

@@ -102,8 +102,8 @@ def _of_key_file(home: Home, issuer: IssuerRecord) -> Iterator[Concern]:
 
 
 def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> Iterator[Concern]:
-    if issuer.certificate is None:
-        return
+    if issuer.certificate is None or issuer.is_elsewhere:
+        return  # another node publishes its own
     certificates = {
         home.certs / f"{issuer.slug}.pem": pem("CERTIFICATE", issuer.certificate),
         home.certs / f"{issuer.slug}.crt": issuer.certificate,

@@ -152,7 +152,12 @@ def cut_crls(
                 continue
             issuer = authority.issuer
             if not issuer.has_key or not only(issuer):
-                joined += lists_at_hand(issuer, facility.home, facility.store, at=facility.clock())
+                at_hand = lists_at_hand(issuer, facility.home, facility.store, at=facility.clock())
+                joined += at_hand
+                if issuer.is_elsewhere and at_hand:
+                    # whichever node a client asks, it finds the lists of all
+                    for place in places:
+                        write_crls(issuer.slug, at_hand, place)
                 continue
             shape = ladder[issuer.role] if ladder is not None else None
             before = predecessor(issuer, facility.home, facility.store, at=facility.clock())

@@ -7,8 +7,8 @@ said every time and does not make the CA unwell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ca.errors import HomecaError
@@ -24,6 +24,7 @@ from ca.interfaces import (
     CustodyKind,
     IssuerRecord,
     IssuerState,
+    NodeRecord,
     Role,
     Serial,
     State,
@@ -40,6 +41,9 @@ LOOKAHEAD = timedelta(days=30)
 #: An issuer with less left than this can soon not sign a certificate of the usual length.
 ISSUER_LOOKAHEAD = timedelta(days=400)
 
+
+#: How long another node may be at work on what it has begun: a long batch in a slow TPM.
+NODE_MAY_SIGN = timedelta(minutes=10)
 
 #: Expiring certificates that are named one by one; the rest is counted.
 NAMED = 10
@@ -86,6 +90,7 @@ class Standing:
     expiring: certificates that end within LOOKAHEAD and have no successor, soonest first, NAMED
               of them; `expiring_count` is how many there are.
     open_serials: signatures begun and not ended, here or in another process.
+    nodes:    the homes that share the record; none when it is this one's alone.
     """
 
     at: datetime
@@ -95,6 +100,7 @@ class Standing:
     expiring: tuple[CertificateRecord, ...]
     expiring_count: int
     open_serials: int
+    nodes: tuple[NodeRecord, ...]
     last_act: datetime | None
     concerns: tuple[Concern, ...]
 
@@ -121,6 +127,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     own = {issuer.serial for issuer in records}
     named, count = _expiring(store, own, at=at)
     open_serials = len(store.open_serials())
+    nodes = store.nodes()
     last_act = store.last_recorded_act()
     counts = store.counts(at=at)
     concerns = (
@@ -131,11 +138,12 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         *(
             concern
             for issuer in records
-            if issuer.certificate is not None and issuer.has_key
-            for concern in _of_crl(issuer, crls[issuer.id], store, at=at)
+            if issuer.certificate is not None and (issuer.has_key or issuer.is_elsewhere)
+            for concern in _where_it_is(issuer, _of_crl(issuer, crls[issuer.id], store, at=at))
         ),
         *_of_expiring(count, named, at=at),
         *_of_open(open_serials),
+        *_of_nodes(nodes, at=at),
         *concerns_of_files(home, store),
     )
     return Standing(
@@ -146,6 +154,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         expiring=named,
         expiring_count=count,
         open_serials=open_serials,
+        nodes=nodes,
         last_act=last_act,
         concerns=concerns,
     )
@@ -252,7 +261,14 @@ def _of_clock(last: datetime | None, *, at: datetime) -> Iterator[Concern]:
 
 def _of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concern]:
     subject = visible(issuer.subject)
-    if issuer.state is IssuerState.PENDING:
+    if issuer.state is IssuerState.PENDING and issuer.is_elsewhere:
+        yield Concern(
+            "issuer.pending",
+            f"{subject} of node {visible(issuer.node)} waits for its certificate",
+            "sign its request where the root lives, then bring the answer to that node",
+            needs_attention=False,
+        )
+    elif issuer.state is IssuerState.PENDING:
         yield Concern(
             "issuer.pending",
             f"{subject} waits for its certificate",
@@ -367,6 +383,28 @@ def _of_expiring(
             f"{count - len(named)} more certificates end within {LOOKAHEAD.days} days",
             f"see them: `homeca list --expiring {LOOKAHEAD.days}d`",
         )
+
+
+def _where_it_is(issuer: IssuerRecord, found: Iterable[Concern]) -> Iterator[Concern]:
+    """Only the node that holds the key can do something about its CRL."""
+    for concern in found:
+        if issuer.is_elsewhere:
+            yield replace(concern, remedy=f"on node {visible(issuer.node)}: {concern.remedy}")
+        else:
+            yield concern
+
+
+def _of_nodes(nodes: tuple[NodeRecord, ...], *, at: datetime) -> Iterator[Concern]:
+    """What other nodes have left open for longer than any signature takes."""
+    for node in nodes:
+        since = node.open_since
+        if not node.is_here and since is not None and at - since > NODE_MAY_SIGN:
+            yield Concern(
+                "node.open",
+                f"node {visible(node.label)} has begun {node.open_serials} signatures and not "
+                f"ended them since {since:%Y-%m-%d %H:%M} UTC",
+                "run `homeca status` on it: only there they can be settled",
+            )
 
 
 def _of_open(count: int) -> Iterator[Concern]:

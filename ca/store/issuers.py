@@ -76,6 +76,7 @@ class IssuerRows(LedgerRows):
                         model=kept.model,
                         firmware=kept.firmware,
                         srk_public=kept.srk_public,
+                        node=self._node.identity if self._node is not None else None,
                     ),
                     at=at,
                 )
@@ -286,7 +287,7 @@ def _record(
     owner = known.get(number, _NOBODY)
     if owner.identity == node.identity:
         return record
-    return replace(record, key_file="", node=owner.label)
+    return replace(record, node=owner.label)
 
 
 #: Whose issuers are that stood in a record before it was shared.

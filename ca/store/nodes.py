@@ -108,10 +108,14 @@ def _custodies(connection: Connection) -> dict[int, Custody]:
 
 def _begun(connection: Connection) -> dict[int, tuple[int, datetime | None]]:
     """Node → how many serials it has open, and since when."""
-    query = (
-        select(issuers.c.node_id, func.count(), func.min(certificates.c.created_at))
-        .join(issuers, issuers.c.id == certificates.c.issuer_id)
+    left_open = (
+        select(certificates.c.issuer_id, certificates.c.created_at)
         .where(NOT_ISSUED, certificates.c.state.in_([State.RESERVED, State.INTENDED]))
+        .subquery()
+    )
+    query = (
+        select(issuers.c.node_id, func.count(), func.min(left_open.c.created_at))
+        .join_from(left_open, issuers, issuers.c.id == left_open.c.issuer_id)
         .group_by(issuers.c.node_id)
     )
     rows = connection.execute(query)

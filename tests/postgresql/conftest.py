@@ -5,12 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from ca.algorithms import EC_P256
+from ca.encoding.requests import parse_request
+from ca.services.ceremony import (
+    Plan,
+    accept_intermediate,
+    certify_foreign_intermediate,
+    request_intermediate,
+)
+from ca.services.facility import authorities, root_of
 from ca.store.repository import SqlStore, open_store
 from tests.interop.programs import require
 from tests.postgresql.cluster import Cluster, cluster
@@ -18,6 +28,8 @@ from tests.services.rig import Hands, Rig, furnish
 from tests.store.making import active_issuer
 
 _numbers = count(1)
+
+NEXT = Plan(name="Rig", kind=EC_P256, days=1825)
 
 
 @pytest.fixture(scope="session")
@@ -94,4 +106,56 @@ def empty_rig(postgresql: Cluster, tmp_path: Path) -> Iterator[Rig]:
     name = f"empty_{next(_numbers)}"
     path = home_at(tmp_path / "home", postgresql.create(name))
     yield Rig(path, Hands(datetime.now(UTC).replace(microsecond=0)))
+    postgresql.drop(name)
+
+
+# ---------------------------------------------------------------- two nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two homes with a TPM each, on one database. The root is the first one's."""
+
+    first: Rig
+    second: Rig
+    url: str
+
+
+@pytest.fixture(scope="session")
+def joined(
+    furnished: Rig, postgresql: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Never used itself: the furnished node, and one that got its intermediate from it."""
+    directory = tmp_path_factory.mktemp("joined")
+    shutil.copytree(furnished.path, directory / "first")
+    url = postgresql.create("joined", template="furnished")
+    first = Rig(home_at(directory / "first", url), furnished.clock)
+    second = Rig(home_at(directory / "second", url), furnished.clock)
+    join(first, second)
+    return {"first": first.path, "second": second.path}
+
+
+def join(first: Rig, second: Rig) -> None:
+    """The three steps that give a second node its own intermediate under the first one's root."""
+    with second.facility(create=True) as facility:
+        _, request = request_intermediate(NEXT, facility)
+    with first.facility() as facility:
+        signed = certify_foreign_intermediate(parse_request(request), NEXT, facility)
+        root = root_of(authorities(facility.store)).issuer
+    with second.facility() as facility:
+        accept_intermediate([signed.certificate or b"", root.certificate or b""], facility)
+
+
+@pytest.fixture
+def pair(
+    joined: dict[str, Path], furnished: Rig, postgresql: Cluster, tmp_path: Path
+) -> Iterator[Pair]:
+    """A copy of both homes, both TPMs and their record."""
+    name = f"pair_{next(_numbers)}"
+    url = postgresql.create(name, template="joined")
+    clock = Hands(furnished.clock.now)
+    for node, path in joined.items():
+        shutil.copytree(path, tmp_path / node)
+        home_at(tmp_path / node, url)
+    yield Pair(Rig(tmp_path / "first", clock), Rig(tmp_path / "second", clock), url)
     postgresql.drop(name)

@@ -796,6 +796,10 @@ class CertificateStore(Protocol):
         """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner."""
         ...
 
+    def newest_revocation(self, issuer_id: int) -> datetime | None:
+        """The latest date among the open lines: no CRL that lists them may be older."""
+        ...
+
     # -- CRLs
     def last_crl(self, issuer_id: int) -> CrlRecord | None:
         """The newest completed one."""

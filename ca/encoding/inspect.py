@@ -219,20 +219,38 @@ class _Entries:
         self._der, self._start, self._end = der, start, end
 
     def __iter__(self) -> Iterator[EntryFacts]:
-        at = Reader(self._der, "CRL entry", start=self._start, end=self._end)
-        known: dict[bytes, tuple[int | None, TimeFacts | None, tuple[str, ...], tuple[str, ...]]]
-        known = {}
-        while at.tag:
-            entry = at.enter()
-            serial = entry.integer()
-            revoked_at = fields.time(entry)
-            octets = entry.rest()
-            decoded = known.get(octets)
+        known: dict[bytes, EntryFacts] = {}
+        for serial, rest in self.split():
+            decoded = known.get(rest)
             if decoded is None:
                 if len(known) > 4096:  # invalidity dates differ; the memory must not grow
                     known.clear()
-                decoded = known[octets] = _entry_extensions(octets)
-            yield EntryFacts(serial, revoked_at, *decoded)
+                decoded = known[rest] = entry_facts(serial, rest)
+            yield EntryFacts(serial, *decoded[1:])
+
+    def split(self) -> Iterator[tuple[int, bytes]]:
+        der, what = self._der, "CRL entry"
+        at = Reader(der, what, start=self._start, end=self._end)
+        while at.tag:
+            start, end = at.skip(tlv.SEQUENCE)
+            behind = start + 2 + der[start + 1] if end - start > 2 else end
+            # a serial in its shortest form, as nearly all are; any other is read, or refused, below
+            if (
+                der[start] == tlv.INTEGER
+                and start + 3 < behind <= end
+                and 0 < der[start + 2] < 0x80
+            ):
+                yield int.from_bytes(der[start + 2 : behind], "big"), der[behind:end]
+            else:
+                entry = Reader(der, what, start=start, end=end)
+                yield entry.integer(), entry.rest()
+
+
+def entry_facts(serial: int, rest: bytes) -> EntryFacts:
+    """A serial and what follows it in its entry, read. Raises: CertificateMalformed."""
+    at = Reader(rest, "CRL entry")
+    revoked_at = fields.time(at)
+    return EntryFacts(serial, revoked_at, *_entry_extensions(at.rest()))
 
 
 def _entry_extensions(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ca.encoding.facts import CrlFacts, CrlTbsFacts, EntryFacts
+from ca.encoding.inspect import entry_facts
 from ca.encoding.inspect_extensions import INVALIDITY_DATE, REASON_CODE
 from ca.interfaces import REASON_CODES, Reason, serial_text
 from ca.lint.field_rules import wrong_type
@@ -16,6 +18,8 @@ HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
 REMOVE_FROM_CRL = 8
 KNOWN_REASONS = frozenset(REASON_CODES.values()) | {REMOVE_FROM_CRL}
 _EXAMPLES = 3
+#: Different ways entries go on behind their serials that are remembered; invalidity dates differ.
+MAX_JUDGED = 4096
 
 
 @dataclass(slots=True)
@@ -68,49 +72,59 @@ class CrlSurvey:
 def survey(crl: CrlTbsFacts, context: LintContext, whole: CrlFacts | None = None) -> CrlSurvey:
     """One pass over the entries, and one over those of the CRL before.
 
+    Most entries share what stands behind their serial, which is judged once.
     Raises: CertificateMalformed when an entry cannot be read.
     """
     found = CrlSurvey(crl=crl, whole=whole)
     seen: set[int] = set()
-    for entry in crl.entries:
+    judged: dict[bytes, tuple[Tally, ...]] = {}
+    for serial, rest in crl.entries.split():
+        if serial in seen:
+            found.twice.add(serial)
+        seen.add(serial)
         found.count += 1
-        if entry.serial in seen:
-            found.twice.add(entry.serial)
-        seen.add(entry.serial)
-        if entry.serial <= 0 or entry.serial.bit_length() > 160 - 1:
-            found.no_serial.add(entry.serial)
-        _look_at(entry, found, context.now)
+        if serial <= 0 or serial.bit_length() > 160 - 1:
+            found.no_serial.add(serial)
+        tallies = judged.get(rest)
+        if tallies is None:
+            if len(judged) > MAX_JUDGED:
+                judged.clear()
+            tallies = judged[rest] = tuple(_judge(entry_facts(serial, rest), found, context.now))
+        for tally in tallies:
+            tally.add(serial)
     if context.previous is not None:
         _compare(found, context, context.previous, seen)
     return found
 
 
-def _look_at(entry: EntryFacts, found: CrlSurvey, now: datetime) -> None:
-    serial, revoked_at, reason, invalidity, critical, others = entry
+def _judge(entry: EntryFacts, found: CrlSurvey, now: datetime) -> Iterator[Tally]:
+    """Where an entry is to be counted, whatever its serial."""
+    _, revoked_at, reason, invalidity, critical, others = entry
     if revoked_at.moment > now:
-        found.in_future.add(serial)
+        yield found.in_future
     if not revoked_at.in_profile or wrong_type(revoked_at):
-        found.bad_time.add(serial)
+        yield found.bad_time
     if invalidity is not None and invalidity.moment > now:
-        found.invalid_in_future.add(serial)
+        yield found.invalid_in_future
     if reason is not None:
         if reason == UNSPECIFIED:
-            found.unspecified.add(serial)
+            yield found.unspecified
         elif reason not in KNOWN_REASONS:
-            found.unknown_reason.add(serial)
+            yield found.unknown_reason
         elif reason == REMOVE_FROM_CRL:
-            found.removal.add(serial)
+            yield found.removal
         elif reason == HOLD:
-            found.hold.add(serial)
+            yield found.hold
     if critical:
         if REASON_CODE in critical or INVALIDITY_DATE in critical:
-            found.critical_reason.add(serial)
+            yield found.critical_reason
         if any(oid in others for oid in critical):
-            found.critical_unknown.add(serial)
+            yield found.critical_unknown
 
 
 def _compare(found: CrlSurvey, context: LintContext, previous: CrlTbsFacts, seen: set[int]) -> None:
-    for entry in previous.entries:
-        if entry.serial in seen or entry.reason == HOLD or entry.serial in context.expired:
+    for serial, rest in previous.entries.split():
+        if serial in seen or entry_facts(serial, rest).reason == HOLD:
             continue
-        found.vanished.add(entry.serial)
+        if serial not in context.expired:  # may ask the record
+            found.vanished.add(serial)

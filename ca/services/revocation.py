@@ -179,14 +179,13 @@ def _cut(
     now = facility.clock()
     last = facility.store.last_crl(issuer.id)
     standing = standing_ladder(facility.store, issuer.id)
-    lines = [
-        (line.revoked_at, line.entry)
-        for line in facility.store.revoked(
+    entries = list(
+        facility.store.revoked_entries(
             issuer.id, expired_since=last.this_update if last is not None else None
         )
-    ]
-    entries = [entry for _, entry in lines]
-    newest_line = max((revoked_at for revoked_at, _ in lines), default=now)
+    )
+    # asked after the entries, so that it is at least as late as each of them
+    newest_line = facility.store.newest_revocation(issuer.id) or now
     first = _first_this_update(issuer, last, standing, newest_line, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:

@@ -114,6 +114,17 @@ class RevocationRows(LedgerRows):
         ):
             yield from entries
 
+    def newest_revocation(self, issuer_id: int) -> datetime | None:
+        """The latest date among the open lines, from the end of the index of dates."""
+        query = (
+            select(revocations.c.revoked_at)
+            .where(_listed(issuer_id, None))
+            .order_by(revocations.c.revoked_at.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.scalars(query).one_or_none()
+
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
         """Was a certificate for this key ever revoked for keyCompromise?
 

@@ -143,6 +143,20 @@ def test_the_entries_alone_are_those_of_the_lines(store: SqlStore, issuer: int) 
     ]
 
 
+def test_the_newest_revocation_is_the_latest_open_line_of_that_issuer(
+    store: SqlStore, issuer: int
+) -> None:
+    issue(store, issuer, 1, 2, 3)
+    assert store.newest_revocation(issuer) is None
+    revoke(store, issuer, 1)
+    revoke(store, issuer, 2, HOLD, NOW + DAY)
+    revoke(store, issuer, 3)
+    assert store.newest_revocation(issuer) == NOW + DAY
+    assert store.newest_revocation(issuer + 1) is None
+    store.release(issuer, Serial(2), at=NOW + 2 * DAY)
+    assert store.newest_revocation(issuer) == NOW
+
+
 def test_a_line_stays_until_a_crl_after_its_certificate_ended(
     store: SqlStore, issuer: int, seven: int
 ) -> None:

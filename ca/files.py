@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ca.errors import HomeNotPrivate, OutputExists, OutputFailed
@@ -80,9 +80,12 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return octets
 
 
-def write_whole(path: Path, octets: bytes, *, mode: int, replace: bool = False) -> None:
+def write_whole(
+    path: Path, octets: bytes | Iterable[bytes], *, mode: int, replace: bool = False
+) -> None:
     """Write, sync, then let it appear under its name, then sync the directory.
 
+    octets: all of them, or piece by piece; what the pieces raise leaves no file.
     Without `replace` the name must be free: `link` decides, so two writers cannot both win.
     Raises: OutputExists, OutputFailed. Nothing but the finished file is left behind.
     """
@@ -93,9 +96,10 @@ def write_whole(path: Path, octets: bytes, *, mode: int, replace: bool = False) 
         )
         try:
             os.fchmod(descriptor, mode)
-            view = memoryview(octets)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for piece in (octets,) if isinstance(octets, bytes) else octets:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -74,6 +74,11 @@ class Home:
         return self.path / "node"
 
     @property
+    def backups(self) -> Path:
+        """When a backup was made last, and when one was last tried out."""
+        return self.path / "backups.json"
+
+    @property
     def tpm_lock(self) -> Path:
         """Held for one TPM transaction."""
         return self.path / ".tpm.lock"

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import NewType, Protocol
 
 from ca.algorithms import KeyKind, SignatureAlgorithm
@@ -766,6 +767,13 @@ class CertificateStore(Protocol):
 
     def faults(self) -> tuple[str, ...]:
         """What the database itself finds wrong: damage, dangling rows, rules that are gone."""
+        ...
+
+    def copy_to(self, path: Path) -> None:
+        """All that is committed now, as one SQLite file; a snapshot nobody waits for.
+
+        Raises: ConfigurationError when the record is not in SQLite; StoreError.
+        """
         ...
 
     def last_recorded_act(self) -> datetime | None:

@@ -11,6 +11,7 @@ import typer
 
 from ca.cli import (
     audit,
+    backup,
     ceremony,
     crl,
     issuing,
@@ -86,7 +87,7 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, kit, revocation, lost, crl, reports, verification, prove):
+for group in (ceremony, issuing, kit, revocation, lost, crl, backup, reports, verification, prove):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")

@@ -16,6 +16,11 @@ from ca.interfaces import Secret
 
 #: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
 PIN_LIMIT = 32
+
+#: Of a backup: scrypt takes half a second a guess, and a thief has all the time there is.
+PASSPHRASE_LIMIT = 1024
+PASSPHRASE_LEAST = 12
+
 #: Of a file's password; no phone takes a longer one.
 PASSWORD_LIMIT = 128
 
@@ -100,6 +105,35 @@ def new_pin(pin_file: Path | None) -> Secret:
     return pin
 
 
+def read_passphrase(path: Path | None, *, is_new: bool) -> Secret:
+    """A backup's passphrase: --passphrase-file, else a systemd credential, else asked for.
+
+    is_new: it is to encrypt, so it is asked for twice and must not be short.
+    Raises: UsageError, ConfigurationError.
+    """
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if path is not None:
+        secret = _from_file(path, what="passphrase", limit=PASSPHRASE_LIMIT)
+    elif directory and (Path(directory) / "homeca.backup").exists():
+        octets = (Path(directory) / "homeca.backup").read_bytes()
+        secret = Secret(_stripped(octets, what="passphrase", limit=PASSPHRASE_LIMIT))
+    elif not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask for the backup's passphrase",
+            remedy="give --passphrase-file FILE, or use an age key",
+        )
+    else:
+        secret = _asked("Passphrase of the backup: ", limit=PASSPHRASE_LIMIT)
+        if is_new and secret != _asked("Again: ", limit=PASSPHRASE_LIMIT):
+            raise UsageError("the two passphrases differ", remedy="try again")
+    if is_new and len(secret.reveal()) < PASSPHRASE_LEAST:
+        raise UsageError(
+            f"the passphrase has fewer than {PASSPHRASE_LEAST} characters",
+            remedy="take five or six words; whoever finds the file can try for ever",
+        )
+    return secret
+
+
 def read_owner_auth(path: Path | None) -> Secret | None:
     """The TPM owner's password; most TPMs have none."""
     return _from_file(path) if path is not None else None
@@ -140,7 +174,7 @@ def _stripped(octets: bytes, *, what: str = "PIN", limit: int = PIN_LIMIT) -> by
     return secret
 
 
-def _asked(prompt: str) -> Secret:
+def _asked(prompt: str, *, limit: int = PIN_LIMIT) -> Secret:
     if not sys.stdin.isatty():
         raise UsageError(
             "the key has a PIN and there is no terminal to ask for it",
@@ -148,4 +182,4 @@ def _asked(prompt: str) -> Secret:
         )
     import getpass
 
-    return Secret(_stripped(getpass.getpass(prompt, stream=sys.stderr).encode()))
+    return Secret(_stripped(getpass.getpass(prompt, stream=sys.stderr).encode(), limit=limit))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ca.errors import HomecaError
 from ca.interfaces import Node
+from ca.store.copying import Copying
 from ca.store.crls import CrlRows
 from ca.store.engine import PATIENCE, Database, connect
 from ca.store.faults import retried
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SqlStore(
-    NodeRows, IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows, Integrity
+    NodeRows, IssuerRows, SerialRows, CertificateRows, RevocationRows, CrlRows, Integrity, Copying
 ):
     """The list of what was issued, in SQLite or PostgreSQL."""
 

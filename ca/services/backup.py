@@ -1,0 +1,237 @@
+"""`homeca backup`: the whole CA in one encrypted file, while it goes on working.
+
+It holds no usable private key: the blobs in keys/ are nothing without their TPM. The state of a
+software TPM is left out, because with it whoever opens the backup has the keys; it comes along only
+when asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ca.encoding.age import seal
+from ca.encoding.age_keys import Passphrase, Recipient
+from ca.errors import OutputFailed, UsageError
+from ca.files import PRIVATE_FILE, locked, read_bounded, write_whole
+from ca.home import Home
+from ca.interfaces import CustodyKind
+from ca.services.backup_file import (
+    DIRECTORIES,
+    KnownIssuer,
+    Manifest,
+    Member,
+    member_of,
+    octets_of,
+    tar_of,
+)
+from ca.services.facility import PATIENCE, Facility
+
+_SMALL = 64 << 20
+_TPM = "tpm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One that was made. sha256: of the file; size in octets."""
+
+    path: Path
+    manifest: Manifest
+    sha256: bytes
+    size: int
+
+
+def make_backup(
+    target: Path,
+    to: Passphrase | Sequence[Recipient],
+    facility: Facility,
+    *,
+    with_software_tpm: bool = False,
+    replace: bool = False,
+) -> Backup:
+    """Write it to `target`, mode 0600, whole or not at all; other commands go on meanwhile.
+
+    Raises: UsageError for a software TPM that is not there; ConfigurationError for a record in
+            PostgreSQL; StoreError, OutputFailed, OutputExists.
+    """
+    home = facility.home
+    if with_software_tpm:
+        _check_software_tpm(facility)
+    made_at = facility.clock()
+    digest, size = hashlib.sha256(), 0
+
+    def counted(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal size
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+
+    with scratch_directory(home.path, ".backup-") as scratch:
+        manifest, sources = _gather(scratch, facility, with_software_tpm, made_at)
+        sealed = seal(tar_of(manifest, sources), to, entropy=facility.entropy)
+        write_whole(target, counted(sealed), mode=PRIVATE_FILE, replace=replace)
+    backup = Backup(path=target, manifest=manifest, sha256=digest.digest(), size=size)
+    remember(home, "made", at=made_at, sha256=digest.hexdigest())
+    return backup
+
+
+def _check_software_tpm(facility: Facility) -> None:
+    custody = facility.store.custody()
+    if custody is None or custody.kind is not CustodyKind.SOFTWARE_TPM:
+        raise UsageError(
+            "the keys of this CA are not in a software TPM",
+            remedy="leave out --include-software-tpm: no backup can hold a hardware TPM",
+        )
+    if not facility.home.tpm.is_dir():
+        raise UsageError(
+            f"the state of the software TPM is not in {str(facility.home.tpm)!r}",
+            remedy="back it up where it is, or leave out --include-software-tpm",
+        )
+
+
+def _gather(
+    scratch: Path, facility: Facility, with_software_tpm: bool, made_at: datetime
+) -> tuple[Manifest, dict[str, Path | bytes]]:
+    """The record first: a key blob or list that comes after it does no harm.
+
+    No CRL is cut meanwhile, and with a software TPM nothing is asked of it.
+    """
+    home = facility.home
+    copy = scratch / "homeca.db"
+    sources: dict[str, Path | bytes] = {"homeca.db": copy}
+    modes = {"homeca.db": PRIVATE_FILE}
+    with contextlib.ExitStack() as held:
+        if with_software_tpm:
+            held.enter_context(_waiting(home.tpm_lock, "uses the TPM", facility))
+        held.enter_context(_waiting(home.crl_lock, "cuts the CRLs", facility))
+        facility.store.copy_to(copy)
+        for path in _small_files(home, with_software_tpm):
+            name = path.relative_to(home.path).as_posix()
+            sources[name], modes[name] = _taken(path)
+    members = tuple(member_of(name, source, modes[name]) for name, source in sources.items())
+    return _manifest(members, facility, with_software_tpm, made_at), sources
+
+
+def _waiting(lock: Path, what: str, facility: Facility) -> contextlib.AbstractContextManager[None]:
+    return locked(lock, what=what, on_wait=facility.on_wait, patience=PATIENCE)
+
+
+def _small_files(home: Home, with_software_tpm: bool) -> Iterator[Path]:
+    yield from (path for path in (home.settings, home.node) if path.is_file())
+    for name in DIRECTORIES:
+        if name == _TPM and not with_software_tpm:
+            continue
+        directory = home.path / name
+        for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+            # scratch files and locks begin with a dot
+            if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+                yield path
+
+
+def _taken(path: Path) -> tuple[bytes, int]:
+    try:
+        return read_bounded(path, _SMALL), stat.S_IMODE(path.stat().st_mode) & 0o755
+    except ValueError as error:
+        raise OutputFailed(
+            f"{str(path)!r} is too long to be a file of a CA",
+            remedy="move it out of the home; homeca did not put it there",
+        ) from error
+
+
+def _manifest(
+    members: tuple[Member, ...], facility: Facility, software_tpm: bool, made_at: datetime
+) -> Manifest:
+    store = facility.store
+    counts = store.counts(at=made_at)
+    return Manifest(
+        made_at=made_at,
+        homeca=_version(),
+        certificates=counts.valid + counts.expired + counts.revoked,
+        revoked=counts.revoked,
+        entries=store.ledger_end().seq,
+        software_tpm=software_tpm,
+        issuers=tuple(
+            KnownIssuer(
+                slug=issuer.slug,
+                subject=issuer.subject,
+                crl=max((trace.number for trace in store.crl_history(issuer.id)), default=0),
+            )
+            for issuer in store.issuers()
+        ),
+        members=members,
+        octets=octets_of(members, made_at),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("homeca")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@contextlib.contextmanager
+def scratch_directory(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private directory that is gone afterwards, whatever happens. Raises: OutputFailed."""
+    try:
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        raise OutputFailed(
+            f"no directory can be made in {str(parent)!r}: {error.strerror}",
+            remedy="check its mode and the free space",
+        ) from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- remembering
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """When a backup was last made, and when one was last tried out; None: never."""
+
+    made: datetime | None
+    drilled: datetime | None
+
+
+def recall(home: Home) -> Memory:
+    """What backups.json says; a file that cannot be read says nothing."""
+    found = _memory(home)
+    return Memory(_moment(found.get("made")), _moment(found.get("drilled")))
+
+
+def remember(home: Home, what: str, *, at: datetime, sha256: str) -> None:
+    """what: "made" or "drilled". Raises: OutputFailed."""
+    found = _memory(home)
+    found[what] = {"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "sha256": sha256}
+    octets = json.dumps(found, indent=1).encode() + b"\n"
+    write_whole(home.backups, octets, mode=PRIVATE_FILE, replace=True)
+
+
+def _memory(home: Home) -> dict[str, object]:
+    try:
+        found = json.loads(read_bounded(home.backups, 65536))
+    except (OutputFailed, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _moment(noted: object) -> datetime | None:
+    text = noted.get("at") if isinstance(noted, dict) else None
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

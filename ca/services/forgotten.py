@@ -1,0 +1,120 @@
+"""What CRLs out there know and a restored record does not (reliability L19).
+
+An old backup forgets revocations, and its next CRL would bring lost devices back. A list that a
+server still has is signed by this CA, so what it says can be taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ca.encoding.crl import crl_entry
+from ca.encoding.facts import CrlFacts, EntryFacts
+from ca.errors import SignatureInvalid, Violation
+from ca.interfaces import (
+    REASON_CODES,
+    IssuerRecord,
+    Reason,
+    Revocation,
+    Serial,
+    State,
+    serial_text,
+)
+from ca.services.facility import Facility
+from ca.services.trust import check_signature
+
+_REASONS = {code: reason for reason, code in REASON_CODES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """lines: (issuer_id, serial, revocation, entry) that can be revoked again."""
+
+    violations: tuple[Violation, ...]
+    lines: tuple[tuple[int, Serial, Revocation, bytes], ...]
+
+
+def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
+    """Lists of issuers of this record, signed by them; what others signed says nothing."""
+    violations: list[Violation] = []
+    lines: list[tuple[int, Serial, Revocation, bytes]] = []
+    for issuer in facility.store.issuers():
+        own = [facts for facts in lists if _is_by(facts, issuer)]
+        violations += _later(issuer, own, facility)
+        lacking = _lacking(issuer, own, facility)
+        for serial, entry in sorted(lacking.items()):
+            row = next(
+                (
+                    one
+                    for one in facility.store.by_serial(serial)
+                    if one.issuer_id == issuer.id and one.state is State.ISSUED
+                ),
+                None,
+            )
+            shown = f"the revocation of {serial_text(serial)}"
+            if row is None:
+                violations.append(
+                    Violation(
+                        "backup.certificate",
+                        f"{shown}, a certificate that was issued later",
+                        f"no CRL of this record can list it: retire {issuer.slug!r} with a new "
+                        "`homeca init-intermediate`",
+                    )
+                )
+                continue
+            violations.append(Violation("backup.revocation", f"{shown}, {row.subject}"))
+            lines.append(_line(issuer.id, serial, entry))
+    return Forgotten(tuple(violations), tuple(lines))
+
+
+def _is_by(facts: CrlFacts, issuer: IssuerRecord) -> bool:
+    if facts.tbs.issuer.der != issuer.subject_der:
+        return False
+    try:
+        check_signature(facts, issuer.spki)
+    except SignatureInvalid:
+        return False
+    return True
+
+
+def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) -> list[Violation]:
+    """Numbers above the highest of the record: cut after the backup was made."""
+    if not issuer.has_key:
+        return []
+    traces = facility.store.crl_history(issuer.id)
+    highest = max((trace.number for trace in traces), default=0)
+    numbers = {facts.tbs.number for facts in own if facts.tbs.number is not None}
+    later = sorted(number for number in numbers if number > highest)
+    if not later:
+        return []
+    which = f"CRL {later[0]}" if len(later) == 1 else f"CRLs {later[0]} to {later[-1]}"
+    return [Violation("backup.crl", f"{which} of {issuer.subject}, cut later than this backup")]
+
+
+def _lacking(
+    issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility
+) -> dict[Serial, EntryFacts]:
+    """Entries for which the record has no line. Of several lists the newest counts."""
+    if not own:
+        return {}
+    newest = max(own, key=lambda facts: facts.tbs.number or 0)
+    revoked = {line.serial for line in facility.store.revoked(issuer.id, expired_since=None)}
+    return {
+        Serial(entry.serial): entry for entry in newest.tbs.entries if entry.serial not in revoked
+    }
+
+
+def _line(
+    issuer_id: int, serial: Serial, entry: EntryFacts
+) -> tuple[int, Serial, Revocation, bytes]:
+    """As it was: date, reason and invalidity of the list."""
+    reason = _REASONS.get(entry.reason or 0, Reason.UNSPECIFIED)
+    invalidity = entry.invalidity.moment if entry.invalidity is not None else None
+    moment = entry.revoked_at.moment
+    return (
+        issuer_id,
+        serial,
+        Revocation(reason=reason, revoked_at=moment, invalidity=invalidity),
+        crl_entry(serial, moment, reason, invalidity),
+    )

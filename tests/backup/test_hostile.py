@@ -1,0 +1,150 @@
+"""A backup for a recipient can be made by anybody: what it says is believed by nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ca.encoding.age import seal
+from ca.encoding.age_keys import Passphrase
+from ca.errors import BackupDamaged, BackupTooNew, HomecaError, NotABackup
+from ca.home import Home
+from ca.interfaces import Secret
+from ca.services.backup_file import (
+    Manifest,
+    Member,
+    _header,
+    _padded,
+    member_of,
+    octets_of,
+    tar_of,
+)
+from ca.services.facility import Facility
+from ca.services.restoring import restore
+
+KEY = Passphrase(Secret(b"hostile"), 10)
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def never(_: Home) -> AbstractContextManager[Facility]:
+    raise AssertionError("nothing of this backup may be opened")
+
+
+def manifest(*members: Member) -> Manifest:
+    return Manifest(
+        made_at=NOW,
+        homeca="9",
+        certificates=0,
+        revoked=0,
+        entries=0,
+        software_tpm=False,
+        issuers=(),
+        members=members,
+        octets=octets_of(members, NOW),
+    )
+
+
+def tried(tmp_path: Path, plain: bytes) -> HomecaError:
+    """What `restore` says of an age file with this content; nothing is there afterwards."""
+    place = tmp_path / "place"
+    place.mkdir()
+    source = tmp_path / "hostile.age"
+    source.write_bytes(b"".join(seal([plain], KEY, entropy=os.urandom)))
+    with pytest.raises(HomecaError) as caught:
+        restore(source, KEY, Home(place / "home"), opened=never, at=NOW)
+    assert list(place.iterdir()) == []
+    return caught.value
+
+
+DATABASE = member_of("homeca.db", b"database", 0o600)
+
+
+def whole(*others: Member) -> bytes:
+    members = (DATABASE, *others)
+    sources: dict[str, Path | bytes] = {one.path: b"x" * one.size for one in others}
+    return b"".join(tar_of(manifest(*members), sources | {"homeca.db": b"database"}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../escaped", "/etc/escaped", "keys/../../escaped", "keys/..", "keys/.", "keys/",
+        "keys/a/b", "certs", "other.db", "keys/a\nb", "keys/" + "n" * 300, "",
+    ],
+)  # fmt: skip
+def test_no_member_has_a_path_that_leads_elsewhere(tmp_path: Path, path: str) -> None:
+    evil = replace(member_of("keys/root.tss", b"x", 0o600), path=path)
+    assert isinstance(tried(tmp_path, whole(evil)), BackupDamaged)
+
+
+def test_no_path_comes_twice(tmp_path: Path) -> None:
+    one = member_of("keys/root.tss", b"x", 0o600)
+    assert isinstance(tried(tmp_path, whole(one, one)), BackupDamaged)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": -1}, {"size": "9"}, {"mode": 0o4755}, {"sha256": "00" * 32},
+    ],
+)  # fmt: skip
+def test_no_member_lies_about_itself(tmp_path: Path, change: dict[str, Any]) -> None:
+    wrong = manifest(DATABASE).as_json()
+    told = json.loads(wrong)
+    told["members"][0] |= change
+    octets = json.dumps(told).encode()
+    plain = b"".join(
+        [
+            _header("homeca-backup.json", len(octets), 0o600, NOW),
+            *_padded([octets], len(octets)),
+            _header("homeca.db", 8, 0o600, NOW),
+            *_padded([b"database"], 8),
+            bytes(1024),
+        ]
+    )
+    assert isinstance(tried(tmp_path, plain), BackupDamaged)
+
+
+def test_a_symbolic_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    plain = bytearray(whole(member_of("keys/root.tss", b"x", 0o600)))
+    at = plain.index(b"keys/root.tss", 2048)
+    plain[at + 156 : at + 157] = b"2"  # typeflag: symbolic link
+    assert isinstance(tried(tmp_path, bytes(plain)), BackupDamaged)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda told: told | {"format": 2}, BackupTooNew),
+        (lambda told: told | {"format": "1"}, NotABackup),
+        (lambda told: {"format": 1}, BackupDamaged),
+        (lambda told: told | {"members": []}, BackupDamaged),
+        (lambda told: told | {"made_at": "yesterday"}, BackupDamaged),
+        (lambda told: [told], NotABackup),
+    ],
+)
+def test_a_manifest_that_is_none_is_said_to_be(
+    tmp_path: Path, spoil: Callable[[Any], object], expected: type[HomecaError]
+) -> None:
+    octets = json.dumps(spoil(json.loads(manifest(DATABASE).as_json()))).encode()
+    plain = _header("homeca-backup.json", len(octets), 0o600, NOW) + b"".join(
+        _padded([octets], len(octets))
+    )
+    assert type(tried(tmp_path, plain)) is expected
+
+
+@pytest.mark.parametrize("plain", [b"", b"hello", bytes(4096), b"x" * 100_000])
+def test_an_age_file_of_something_else_is_said_to_be_one(tmp_path: Path, plain: bytes) -> None:
+    assert isinstance(tried(tmp_path, plain), NotABackup | BackupDamaged)
+
+
+def test_something_behind_the_end_is_noticed(tmp_path: Path) -> None:
+    assert isinstance(tried(tmp_path, whole() + b"more"), BackupDamaged)

@@ -10,17 +10,10 @@ import hashlib
 from dataclasses import dataclass
 
 from ca.attestation.signer import read_attested, read_signer
-from ca.encoding.attest import ST_CERTIFY, ST_CREATION, qualifying, read_creation
+from ca.encoding.attest import ST_CERTIFY, ST_CREATION, about_key, read_creation
 from ca.encoding.tpm import ALG_SHA256, BORN_AND_BOUND, Attributes, PublicArea
 from ca.errors import EncodingError, StatementRefused, Violation
 from ca.interfaces import KeyAttestation
-
-_PURPOSE = b"key statement 1"
-
-
-def qualifying_of(nonce: bytes) -> bytes:
-    """What a statement about a key is signed with. nonce: b"" for the one it was born with."""
-    return qualifying(_PURPOSE, nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +41,7 @@ def verify_key_statement(said: KeyAttestation, *, spki: bytes, nonce: bytes = b"
     try:
         signer, found = read_signer(said.attestation_key)
         key = PublicArea.from_tpm2b(said.public)
-        attest, wrong = read_attested(said.attested, signer, qualifying=qualifying_of(nonce))
+        attest, wrong = read_attested(said.attested, signer, qualifying=about_key(nonce))
         found += wrong
         found += _about_key(key, spki=spki)
         if attest is not None:

@@ -136,9 +136,6 @@ def qualifying(purpose: bytes, octets: bytes) -> bytes:
     return hashlib.sha256(b"homeca " + purpose + b"\0" + octets).digest()
 
 
-def unsized(octets: bytes) -> bytes:
-    """The content of a TPM2B. Raises: EncodingError."""
-    r = Unmarshaller(octets, _WHAT)
-    content = r.sized()
-    r.end()
-    return content
+def about_key(nonce: bytes) -> bytes:
+    """qualifyingData of a statement about a key. nonce: b"" for the one it was born with."""
+    return qualifying(b"key statement 1", nonce)

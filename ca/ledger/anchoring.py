@@ -16,7 +16,8 @@ and the ledger does not name; which one follows from the value:
     anything else                            the ledger was rewritten, or the index made anew
 
 A crash can only leave the TPM behind the database, by one command; only an older database, or a
-rewritten one, can be behind the TPM. That is how the two are told apart.
+rewritten one, can be behind the TPM. That is how the two are told apart. A software TPM whose state
+was set back by no more than one command looks like a crash.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ca.encoding.ledger import anchored
-from ca.encoding.nv import extended
+from ca.encoding.nv import extended, first_value
 from ca.errors import LedgerBroken, LedgerMismatch
 from ca.interfaces import AnchorPlace, AnchorReading, CertificateStore, LedgerEntry, LedgerEvent
 from ca.ledger.chain import link_of
@@ -147,14 +148,18 @@ def reconcile(known: Known, reading: AnchorReading, tail: Iterable[LedgerEntry])
 
 def _mismatch(known: Known, reading: AnchorReading) -> LedgerMismatch:
     ahead = reading.count - known.count
+    if reading.value == first_value(known.place.ledger):
+        return LedgerMismatch(
+            "the anchor of the ledger was deleted from the TPM and made anew: it remembers nothing",
+            remedy=_VERIFY,
+        )
     if ahead > 0:
         return _set_back(
-            f"the TPM has counted {ahead} {'command' if ahead == 1 else 'commands'} after the "
-            f"last one that this record knows of"
+            f"the TPM has counted {_commands(ahead)} after the last one that this record knows of"
         )
     if ahead < 0:
         return LedgerMismatch(
-            f"the TPM's anchor is older than the database: it has counted {-ahead} commands "
+            f"the TPM's anchor is older than the database: it has counted {_commands(-ahead)} "
             "fewer than the record knows of. The state of a software TPM was set back, or the TPM "
             "is another one",
             remedy="put the newest copy of the TPM's state back; `homeca audit verify` says "
@@ -167,10 +172,14 @@ def _mismatch(known: Known, reading: AnchorReading) -> LedgerMismatch:
     )
 
 
+def _commands(count: int) -> str:
+    return "1 command" if count == 1 else f"{count} commands"
+
+
 def _set_back(why: str) -> LedgerMismatch:
     return LedgerMismatch(
-        f"the database is older than its anchor: {why}. An old copy of it was put back, which "
-        "would forget what was revoked and issued since",
+        f"the database is older than its anchor: {why}. An old copy of it was put back, or its "
+        "newest entries were rewritten: what was revoked and issued since would be forgotten",
         remedy=_VERIFY,
     )
 

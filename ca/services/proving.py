@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator
 
 from ca.attestation.document import LIMIT, pack, unpack, write_document
-from ca.attestation.key_statement import qualifying_of, verify_key_statement
+from ca.attestation.key_statement import verify_key_statement
+from ca.encoding.attest import about_key
 from ca.encoding.tsskey import TssKey
 from ca.errors import EncodingError, HomecaError, NotFound
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
@@ -76,5 +77,5 @@ def _asked(issuer: IssuerRecord, facility: Facility, nonce: bytes) -> KeyAttesta
         pem,
         spki=issuer.spki,
         pin=facility.pin(issuer.key_file) if has_pin else None,
-        qualifying=qualifying_of(nonce),
+        qualifying=about_key(nonce),
     )

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from ca.encoding.attest import qualifying
+from ca.encoding.attest import about_key
 from ca.encoding.nv import NvKind
 from ca.errors import TpmEndorsementRefused, TpmOwnerAuthNeeded, TpmStorageKeyUnusable
 from ca.interfaces import Attested, KeyAttestation
@@ -33,9 +33,6 @@ ATTESTATION_KEY = (
 
 #: Makes the key homeca's: another program with the same template gets another one.
 _UNIQUE = hashlib.sha256(b"homeca attestation key").digest()
-
-#: qualifyingData of the statement a key is born with: there is nobody yet who could ask.
-BIRTH = qualifying(b"key statement 1", b"")
 
 
 @contextlib.contextmanager
@@ -80,7 +77,13 @@ def of_creation(tpm: Transaction, made: Any) -> KeyAttestation | None:
             try:
                 with tpm.esapi() as esapi:
                     attest, signature = esapi.certify_creation(
-                        signing, key, BIRTH, creation_hash, _NULL, ticket, session1=tpm.session
+                        signing,
+                        key,
+                        about_key(b""),
+                        creation_hash,
+                        _NULL,
+                        ticket,
+                        session1=tpm.session,
                     )
                     attested = _attested(attest, signature)
             finally:

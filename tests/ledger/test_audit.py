@@ -1,0 +1,240 @@
+"""Whatever is done to the record, the ledger or the published lists, an audit names it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ca.encoding.ledger import link
+from ca.interfaces import Reason
+from ca.services.revocation import release, revoke
+from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
+from tests.services.rig import Rig, cut, issue_one
+
+Tampering = Callable[[sqlite3.Connection], object]
+
+
+@pytest.fixture
+def busy(rig: Rig) -> Rig:
+    """Certificates that are good, revoked, on hold and released, and their lists."""
+    for name in ("good", "revoked", "held", "released"):
+        row = issue_one(rig, name)
+        with rig.facility() as facility:
+            if name == "revoked":
+                revoke(row, Reason.KEY_COMPROMISE, facility)
+            elif name != "good":
+                revoke(row, Reason.CERTIFICATE_HOLD, facility)
+                if name == "released":
+                    (held,) = facility.store.by_serial(row.serial)
+                    release(held, facility)
+    cut(rig)
+    audited(rig)
+    return rig
+
+
+def sql(*statements: str) -> Tampering:
+    def run(connection: sqlite3.Connection) -> None:
+        for statement in statements:
+            assert connection.execute(statement).rowcount > 0, statement
+
+    return run
+
+
+DEVICE = "subject LIKE '%{}%' AND state = 'issued'"
+
+
+@pytest.mark.parametrize(
+    ("tampering", "rule"),
+    [
+        (sql("UPDATE ledger SET details = '{}' WHERE seq = 12"), "ledger.changed"),
+        (sql("UPDATE ledger SET at = at + 1 WHERE seq = 12"), "ledger.changed"),
+        (sql("DELETE FROM ledger WHERE seq = 12"), "ledger.missing"),
+        (
+            sql(
+                "UPDATE ledger SET seq = -1 WHERE seq = 12",
+                "UPDATE ledger SET seq = 12 WHERE seq = 14",
+                "UPDATE ledger SET seq = 14 WHERE seq = -1",
+            ),
+            "ledger.swapped",
+        ),
+        (sql("DELETE FROM ledger WHERE seq > 30"), "ledger.anchor"),
+        (
+            sql("DELETE FROM revocations WHERE reason = 'keyCompromise'"),
+            "ledger.unrevoked",
+        ),
+        (
+            sql("UPDATE revocations SET ended_at = revoked_at WHERE reason = 'keyCompromise'"),
+            "ledger.line-changed",
+        ),
+        (
+            sql("UPDATE revocations SET ended_at = NULL WHERE ended_at IS NOT NULL"),
+            "ledger.line-changed",
+        ),
+        (
+            sql("UPDATE revocations SET reason = 'superseded' WHERE reason = 'keyCompromise'"),
+            "ledger.line-changed",
+        ),
+        (
+            sql("UPDATE revocations SET entry = x'00' WHERE reason = 'keyCompromise'"),
+            "ledger.line-changed",
+        ),
+        (
+            sql(
+                "INSERT INTO revocations (issuer_id, serial, not_after, revoked_at, reason, entry)"
+                " SELECT issuer_id, serial, not_after, 1, 'superseded', x'00' FROM certificates"
+                " WHERE subject LIKE '%good%'"
+            ),
+            "ledger.line-outside",
+        ),
+        (sql("DELETE FROM certificates WHERE subject LIKE '%good%'"), "ledger.row-missing"),
+        (
+            sql("UPDATE certificates SET der = tbs WHERE subject LIKE '%good%'"),
+            "ledger.row-changed",
+        ),
+        (
+            sql("UPDATE certificates SET subject = 'CN=evil' WHERE subject LIKE '%good%'"),
+            "ledger.row-changed",
+        ),
+        (
+            sql("UPDATE certificates SET issued_at = 1 WHERE subject LIKE '%good%'"),
+            "ledger.row-changed",
+        ),
+        (
+            sql("UPDATE certificates SET state = 'failed' WHERE subject LIKE '%good%'"),
+            "ledger.state",
+        ),
+        (
+            sql("UPDATE certificates SET serial = randomblob(20) WHERE subject LIKE '%good%'"),
+            "ledger.outside",
+        ),
+        (sql("UPDATE issuers SET crl_url = 'http://evil/' WHERE slug = 'root'"), "ledger.issuer"),
+        (sql("UPDATE issuers SET spki = x'00' WHERE slug = 'root'"), "ledger.issuer"),
+        (sql("UPDATE issuers SET certificate = x'00' WHERE slug = 'root'"), "ledger.issuer"),
+        (sql("UPDATE issuers SET state = 'retired' WHERE slug = 'root'"), "ledger.issuer"),
+        (sql("UPDATE custody SET kind = 'hardware-tpm'"), "ledger.custody"),
+        (sql("UPDATE crls SET sha256 = zeroblob(32)"), "ledger.crl"),
+        (sql("DELETE FROM crls"), "ledger.crl"),
+        (
+            sql("INSERT INTO crls (issuer_id, number, reserved_at) SELECT 1, 99, 1"),
+            "ledger.crl",
+        ),
+    ],
+)
+def test_each_kind_of_tampering_is_named(busy: Rig, tampering: Tampering, rule: str) -> None:
+    with shell(busy) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        tampering(connection)
+    assert rule in wrong(busy)
+
+
+def test_a_certificate_outside_the_ledger_is_named_by_its_serial(busy: Rig) -> None:
+    with shell(busy) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(certificates)")]
+        copied = ", ".join(names[1:])
+        values = copied.replace("serial,", "x'" + "12" * 20 + "',", 1)
+        connection.execute(
+            f"INSERT INTO certificates ({copied}) SELECT {values} FROM certificates"  # noqa: S608
+            " WHERE subject LIKE '%good%'"
+        )
+    with auditor(busy) as found:
+        (violation,) = found.audit(ask_tpm=True).violations()
+    assert violation.rule == "ledger.outside"
+    assert "12" * 20 in violation.text
+
+
+def test_a_ledger_rewritten_from_one_entry_on_contradicts_its_notes_about_the_anchor(
+    busy: Rig,
+) -> None:
+    """Every link after the change is computed anew."""
+    with shell(busy) as connection:
+        rewrite(connection)
+    assert set(wrong(busy, ask_tpm=False)) == {"ledger.anchor-entry"}
+
+
+def test_a_ledger_rewritten_with_its_notes_about_the_anchor_does_not_fit_the_tpm(
+    busy: Rig,
+) -> None:
+    with shell(busy) as connection:
+        # all that was anchored, and all that says so, is cut off: the ledger holds together
+        (first,) = connection.execute(
+            "SELECT min(seq) FROM ledger WHERE event = 'anchored'"
+        ).fetchone()
+        connection.execute("DELETE FROM ledger WHERE seq >= ?", [first])
+    assert "ledger.anchor" in wrong(busy)
+    assert "ledger.anchor" not in wrong(busy, ask_tpm=False)
+
+
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Entry 5 gets another time, and all links follow from it."""
+    rows = connection.execute(
+        "SELECT seq, at, event, issuer_id, serial, details, link FROM ledger ORDER BY seq"
+    ).fetchall()
+    last = b""
+    for seq, at, event, issuer_id, serial, details, old in rows:
+        if seq < 5:
+            last = old
+            continue
+        at += seq == 5
+        last = link(
+            last,
+            seq=seq,
+            at=at,
+            event=event,
+            issuer_id=issuer_id,
+            serial=int.from_bytes(serial, "big") if serial is not None else None,
+            details=details,
+        )
+        connection.execute("UPDATE ledger SET at = ?, link = ? WHERE seq = ?", [at, last, seq])
+
+
+# ---------------------------------------------------------------- published lists, other files
+
+
+def published(rig: Rig) -> dict[str, bytes]:
+    return {
+        slug: (rig.path / "crl" / f"{slug}.crl").read_bytes() for slug in ("root", "intermediate-1")
+    }
+
+
+def rules(rig: Rig, lists: dict[str, bytes], *certificates: bytes) -> list[str]:
+    with auditor(rig) as found:
+        audit = found.audit(ask_tpm=False, published=lists, certificates=certificates)
+        return [violation.rule for violation in audit.violations()]
+
+
+def test_published_lists_agree_with_the_ledger(busy: Rig) -> None:
+    assert rules(busy, published(busy)) == []
+
+
+def test_a_published_list_newer_than_the_ledger_shows_that_it_was_set_back(
+    busy: Rig, tmp_path: Path
+) -> None:
+    copy_database(busy, tmp_path / "old.db")
+    row = issue_one(busy, "later")
+    with busy.facility() as facility:
+        revoke(row, Reason.SUPERSEDED, facility)
+    cut(busy)
+    lists = published(busy)
+    put_back(busy, tmp_path / "old.db")
+    found = rules(busy, lists)
+    assert found.count("ledger.set-back") == 2
+    assert "ledger.outside" in found  # the later certificate is revoked, and nobody knows it
+
+
+def test_a_published_list_that_is_another_one_is_named(busy: Rig) -> None:
+    lists = published(busy)
+    octets = bytearray(lists["root"])
+    octets[-1] ^= 1
+    assert rules(busy, lists | {"root": bytes(octets)}) == ["ledger.published"]
+    assert rules(busy, lists | {"root": b"junk"}) == ["ledger.published"]
+
+
+def test_a_certificate_that_is_not_in_the_ledger_is_named(busy: Rig, tmp_path: Path) -> None:
+    known = next(row.der for row in busy.rows() if row.der is not None)
+    assert rules(busy, {}, known) == []
+    octets = bytearray(known)
+    octets[-1] ^= 1
+    assert rules(busy, {}, bytes(octets)) == ["ledger.outside"]

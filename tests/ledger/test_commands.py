@@ -1,0 +1,292 @@
+"""`homeca audit` and `homeca prove`: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.house import House
+from tests.interop.homeca import CHECKOUT
+
+
+def set_back(house: House, copy: Path) -> None:
+    """The database as it was when `copy` was made."""
+    for left in house.home.glob("homeca.db*"):
+        left.unlink()
+    shutil.copy(copy, house.home / "homeca.db")
+
+
+@pytest.fixture
+def old(house: House, tmp_path: Path) -> Path:
+    """The database from before the laptop's certificate was revoked."""
+    copy = tmp_path / "old.db"
+    shutil.copy(house.home / "homeca.db", copy)
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "keyCompromise")
+    return copy
+
+
+# ---------------------------------------------------------------- audit verify
+
+
+def test_a_ca_in_order_is_found_in_order(common_house: House) -> None:
+    said = run(common_house, "audit", "verify")
+    assert said.status == 0
+    assert "nothing is wrong" in said.text
+    assert "the TPM holds entry" in said.text
+    assert "software TPM" in said.messages
+    assert "homeca audit checkpoint" in said.messages
+
+
+def test_an_audit_changes_nothing(house: House) -> None:
+    before = house.homeca.json("audit", "verify")
+    assert house.homeca.json("audit", "verify") == before
+    assert before["good"]
+    assert before["violations"] == []
+
+
+def test_an_old_database_is_named_as_such_and_ends_with_6(house: House, old: Path) -> None:
+    set_back(house, old)
+    said = run(house, "audit", "verify")
+    assert said.status == 6
+    assert "older than its anchor" in said.text
+    assert "homeca audit accept" in said.text
+
+
+def test_an_old_database_signs_nothing_and_says_what_to_do(house: House, old: Path) -> None:
+    set_back(house, old)
+    said = run(house, "renew", house.serial("nas"))
+    assert said.status == 5
+    assert "[store.ledger-mismatch]" in said.messages
+    assert "homeca audit verify" in said.messages
+    assert run(house, "crl").status == 5
+
+
+def test_without_the_tpm_an_old_database_looks_good_and_that_is_said(
+    house: House, old: Path
+) -> None:
+    set_back(house, old)
+    said = run(house, "audit", "verify", "--no-tpm")
+    assert said.status == 0
+    assert "the TPM was not asked" in said.messages
+
+
+def test_a_published_list_betrays_an_old_database_even_without_the_tpm(
+    house: House, old: Path
+) -> None:
+    house.homeca.must("crl")
+    set_back(house, old)
+    said = run(house, "audit", "verify", "--no-tpm")
+    assert said.status == 6
+    assert "ledger.set-back" in said.text
+
+
+def test_an_accepted_database_is_in_order_again(house: House, old: Path) -> None:
+    set_back(house, old)
+    assert run(house, "audit", "accept", "--reason", "disk died").status == 2
+    said = run(house, "audit", "accept", "--reason", "disk died", "--yes")
+    assert said.status == 0
+    assert "are forgotten" in said.messages
+    assert run(house, "audit", "verify").status == 0
+    assert "reason=disk died" in run(house, "audit", "log").text
+
+
+def test_a_row_changed_by_hand_is_named_with_its_serial(house: House) -> None:
+    serial = house.serial("nas")
+    with house.database() as database:
+        database.execute(
+            "UPDATE certificates SET not_after = not_after + 86400 WHERE hex(serial) = ?",
+            [serial.rjust(40, "0")],
+        )
+    report = json.loads(run(house, "audit", "verify", "--json").text)
+    assert not report["good"]
+    (violation,) = report["violations"]
+    assert violation["rule"] == "ledger.row-changed"
+    assert serial in violation["text"]
+
+
+def test_hostile_text_in_the_ledger_is_harmless_on_a_terminal(house: House) -> None:
+    with house.database() as database:
+        database.execute(
+            "UPDATE ledger SET event = char(27) || '[2J', details = char(27) WHERE seq = 5"
+        )
+    for command in ("verify", "log"):
+        said = run(house, "audit", command)
+        assert b"\x1b" not in said.out + said.err
+
+
+def test_a_certificate_file_is_looked_up_in_the_ledger(house: House, tmp_path: Path) -> None:
+    assert run(house, "audit", "verify", house.file("nas.crt")).status == 0
+    other = House(tmp_path / "other")
+    other.place.mkdir()
+    other.homeca.must("init-root", "--name", "Other", "--key", "ec-p256")
+    said = run(house, "audit", "verify", other.home / "certs" / "root.pem")
+    assert said.status == 6
+    assert "ledger.outside" in said.text
+
+
+# ---------------------------------------------------------------- checkpoints, the log
+
+
+def test_a_checkpoint_sees_everything_set_back_together(house: House, tmp_path: Path) -> None:
+    shutil.copytree(house.home, tmp_path / "then")
+    house.homeca.must("revoke", house.file("laptop.crt"))
+    note = tmp_path / "note.txt"
+    house.homeca.must("audit", "checkpoint", "--out", note)
+    assert run(house, "audit", "verify", "--checkpoint", note).status == 0
+    shutil.rmtree(house.home)
+    shutil.copytree(tmp_path / "then", house.home)
+    assert run(house, "audit", "verify").status == 0
+    said = run(house, "audit", "verify", "--checkpoint", note)
+    assert said.status == 6
+    assert "ledger.set-back" in said.text
+    assert "ledger.tpm-set-back" in said.text
+
+
+def test_a_checkpoint_of_another_ca_is_not_taken(
+    house: House, common_house: House, tmp_path: Path
+) -> None:
+    other = House(tmp_path / "other")
+    other.place.mkdir()
+    other.homeca.must("init-root", "--name", "Other", "--key", "ec-p256")
+    note = tmp_path / "note.txt"
+    other.homeca.must("audit", "checkpoint", "--out", note)
+    said = run(house, "audit", "verify", "--checkpoint", note)
+    assert said.status == 6
+    assert "another ledger" in said.text
+
+
+def test_a_checkpoint_that_was_changed_is_refused(house: House, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    house.homeca.must("audit", "checkpoint", "--out", note)
+    text = note.read_text()
+    note.write_text(text.replace("Entries: ", "Entries: 1", 1))
+    said = run(house, "audit", "verify", "--checkpoint", note)
+    assert said.status == 6
+    assert "[verification.statement]" in said.messages
+
+
+def test_a_checkpoint_is_not_overwritten_unasked(house: House, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    house.homeca.must("audit", "checkpoint", "--out", note)
+    assert run(house, "audit", "checkpoint", "--out", note).status == 2
+    assert run(house, "audit", "checkpoint", "--out", note, "--force").status == 0
+
+
+def test_the_log_as_json_holds_all_that_is_hashed(common_house: House) -> None:
+    from ca.encoding.ledger import ORIGIN, link
+
+    last = ORIGIN
+    lines = run(common_house, "audit", "log", "--json").text.splitlines()
+    for number, line in enumerate(lines, 1):
+        entry = json.loads(line)
+        assert entry["seq"] == number
+        last = link(
+            last,
+            seq=entry["seq"],
+            at=entry["at"],
+            event=entry["event"],
+            issuer_id=entry["issuer"],
+            serial=int(entry["serial"], 16) if entry["serial"] is not None else None,
+            details=entry["details"],
+        )
+        assert entry["link"] == last.hex()
+    assert len(lines) > 20
+
+
+def test_the_log_can_begin_later(common_house: House) -> None:
+    whole = run(common_house, "audit", "log").text.splitlines()
+    assert run(common_house, "audit", "log", "--after", "3").text.splitlines() == whole[3:]
+
+
+# ---------------------------------------------------------------- prove
+
+
+def test_a_proof_is_verified_elsewhere_without_tpm_and_library(
+    common_house: House, tmp_path: Path
+) -> None:
+    proof = tmp_path / "proof.json"
+    made = common_house.homeca.json("prove", "--out", proof)
+    key = made["keys"][0]["attestation_key"]
+    assert len(made["keys"]) == 2
+    program = (
+        "import sys; from ca.cli.app import app;"
+        "sys.argv[0] = 'homeca';"
+        "app(standalone_mode=False);"
+        "heavy = ('tpm2_pytss', 'sqlalchemy', 'ca.keys.tpm.tss');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    arguments = ["prove", "--verify", str(proof), "--attestation-key", key]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={"PATH": "/nowhere", "PYTHONPATH": str(CHECKOUT), "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("proven") == 2
+    assert done.stdout.endswith("[]\n")
+
+
+def test_a_proof_asks_to_compare_the_attestation_key(common_house: House, tmp_path: Path) -> None:
+    proof = tmp_path / "proof.json"
+    common_house.homeca.must("prove", "--out", proof)
+    said = run(common_house, "prove", "--verify", proof)
+    assert said.status == 0
+    assert "compare" in said.messages
+    wrong = run(common_house, "prove", "--verify", proof, "--attestation-key", "00" * 32)
+    assert wrong.status == 6
+    assert "another attestation key" in wrong.messages
+
+
+def test_a_proof_for_a_nonce_is_made_anew(common_house: House, tmp_path: Path) -> None:
+    proof = tmp_path / "proof.json"
+    made = common_house.homeca.json("prove", "--out", proof, "--nonce", "c0ffee")
+    assert not made["keys"][0]["at_birth"]
+    assert run(common_house, "prove", "--verify", proof, "--nonce", "C0:FF:EE").status == 0
+    assert run(common_house, "prove", "--verify", proof, "--nonce", "decaf0").status == 6
+
+
+def test_a_lost_proof_is_replaced_by_asking_the_tpm(house: House, tmp_path: Path) -> None:
+    for kept in (house.home / "certs").glob("*.proof"):
+        kept.unlink()
+    proof = tmp_path / "proof.json"
+    made = house.homeca.json("prove", "--out", proof, "--issuer", "root")
+    (key,) = made["keys"]
+    assert not key["at_birth"]
+    assert run(house, "prove", "--verify", proof).status == 0
+
+
+def test_a_kept_proof_of_another_ca_is_not_handed_out(house: House, tmp_path: Path) -> None:
+    certs = house.home / "certs"
+    shutil.copy(certs / "root.proof", certs / "intermediate-1.proof")
+    made = house.homeca.json("prove", "--out", tmp_path / "proof.json")
+    assert [key["at_birth"] for key in made["keys"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("prove", "--verify", "x", "--out", "y"),
+        ("prove", "--attestation-key", "00"),
+        ("prove", "--nonce", "xyz"),
+        ("prove", "--issuer", "nobody"),
+        ("prove", "--verify", "/does/not/exist"),
+        ("audit", "verify", "--checkpoint", "/does/not/exist"),
+    ],
+)
+def test_wrong_use_is_refused_in_a_sentence(
+    common_house: House, arguments: tuple[str, ...]
+) -> None:
+    said = run(common_house, *arguments)
+    assert said.status in (1, 2)
+    assert "try:" in said.messages
+    assert "Traceback" not in said.messages

@@ -38,6 +38,10 @@ from ca.keys.tpm.state import STATE_FILE, keep, mend
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 2.0
 RC_FAILURE = 0x101
+
+#: What outlives the TPM's power: TPM2_EvictControl, NV_UndefineSpace, NV_DefineSpace, NV_Increment,
+#: NV_Extend, NV_Write. Rows that rely on it follow, so it is made durable before it is answered.
+LASTING = frozenset({0x120, 0x122, 0x12A, 0x134, 0x136, 0x137})
 SEND_SECONDS = 5.0
 EXIT_SECONDS = 5.0
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin"
@@ -68,6 +72,7 @@ class EmbeddedTpm:
         except OSError as error:
             raise _no_start(error) from error
         self._state_dir = state_dir
+        self._asked = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         # An anonymous file: a pipe nobody reads while the child runs could block it.
         self._stderr = os.memfd_create("swtpm-stderr", os.MFD_CLOEXEC)
@@ -107,6 +112,7 @@ class EmbeddedTpm:
         return self._child.pid
 
     def send(self, command: bytes) -> None:
+        self._asked = command_code(command)
         try:
             self._socket.settimeout(SEND_SECONDS)
             self._socket.sendall(command)
@@ -124,7 +130,15 @@ class EmbeddedTpm:
             raise self._ended() from error
         if command_code(answer) == RC_FAILURE and "SWTPM_NVRAM_StoreData" in self._said():
             raise self._unwritable()
+        if self._asked in LASTING:
+            self._keep()
         return answer
+
+    def _keep(self) -> None:
+        try:
+            keep(self._state_dir)
+        except (OSError, OutputFailed) as error:
+            raise self._unwritable() from error
 
     def _unwritable(self) -> TpmStateUnwritable:
         return TpmStateUnwritable(
@@ -154,10 +168,7 @@ class EmbeddedTpm:
         ended = self._reap(EXIT_SECONDS if orderly else 0.0)
         os.close(self._stderr)
         if orderly and ended == 0:
-            try:
-                keep(self._state_dir)
-            except (OSError, OutputFailed) as error:
-                raise self._unwritable() from error
+            self._keep()
 
     def _reap(self, patience: float) -> int:
         try:

@@ -2,8 +2,8 @@
 
 swtpm writes its state anew at each start and at each change, by a rename and without a sync:
 after a power cut the file may be empty, cut off or full of zeros, and with it all keys are gone.
-So when a TPM ends in good order its file is synced and copied, and the copy takes over when the
-file is found torn. It is one transaction behind at most; every key it holds is as good.
+So whenever something lasting was done (`embedded.LASTING`) and at a good end, the file is synced
+and copied; the copy takes over when the file is found torn. What it lacks then are statistics.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ RSA_4096 = KeyKind("rsa-4096", Family.RSA, 4096)
 ED25519 = KeyKind("ed25519", Family.ED25519, 256, hash="")
 
 KEY_KINDS: dict[str, KeyKind] = {
-    kind.name: kind
-    for kind in (EC_P256, EC_P384, EC_P521, RSA_2048, RSA_3072, RSA_4096, ED25519)
+    kind.name: kind for kind in (EC_P256, EC_P384, EC_P521, RSA_2048, RSA_3072, RSA_4096, ED25519)
 }
 CURVES: dict[str, KeyKind] = {k.curve_oid: k for k in KEY_KINDS.values() if k.curve_oid}
 
@@ -129,15 +128,9 @@ SIGNATURE_ALGORITHMS: dict[str, SignatureAlgorithm] = {
         SignatureAlgorithm(
             "sha512_rsa", "1.2.840.113549.1.1.13", Family.RSA, Scheme.PKCS1, "sha512"
         ),
-        SignatureAlgorithm(
-            "sha256_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha256"
-        ),
-        SignatureAlgorithm(
-            "sha384_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha384"
-        ),
-        SignatureAlgorithm(
-            "sha512_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha512"
-        ),
+        SignatureAlgorithm("sha256_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha256"),
+        SignatureAlgorithm("sha384_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha384"),
+        SignatureAlgorithm("sha512_pss", "1.2.840.113549.1.1.10", Family.RSA, Scheme.PSS, "sha512"),
         SignatureAlgorithm("ed25519", "1.3.101.112", Family.ED25519, Scheme.EDDSA, ""),
     )
 }

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ca.errors import IllegalName, Violation
-from ca.names import (
+from ca.names.constraints import IPNetwork, NameConstraints
+from ca.names.general import (
     DNSName,
     EmailName,
     GeneralName,
     IPName,
-    IPNetwork,
-    NameConstraints,
     UPNName,
     URIName,
     parse_general_name,
-    visible,
 )
+from ca.names.showing import visible
 from ca.settings import HOME_NETWORKS, HOME_TREES, Settings
 
 

@@ -26,7 +26,9 @@ from ipaddress import ip_network
 from typing import Any
 
 from ca.errors import IllegalName, SettingsMalformed
-from ca.names import IPNetwork, NameConstraints, parse_general_name, visible
+from ca.names.constraints import IPNetwork, NameConstraints
+from ca.names.general import parse_general_name
+from ca.names.showing import visible
 
 #: Names that no public registry delegates: RFC 8375, RFC 6761, RFC 6762 with its appendix G, and
 #: ICANN's reservation of .internal (2024).

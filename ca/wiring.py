@@ -16,14 +16,11 @@ from ca.errors import CustodyError, Violation
 from ca.failpoints import failpoint
 from ca.files import check_private
 from ca.home import Home
-from ca.interfaces import (
-    CertificateStore,
-    Custody,
-    KeyCustody,
-    Node,
-    Secret,
-    Settlement,
-)
+from ca.interfaces.custody import Custody, KeyCustody
+from ca.interfaces.issuing import Settlement
+from ca.interfaces.nodes import Node
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Secret
 from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -162,7 +159,7 @@ def open_facility(
 ) -> Iterator[Facility]:
     """Everything a service needs. What a crash left open is settled first and reported."""
     from ca.ledger.keeper import Keeper
-    from ca.policy import NamePolicy
+    from ca.permitted import NamePolicy
     from ca.services.facility import Facility
     from ca.services.settlement import settle
 
@@ -205,7 +202,7 @@ def open_unpacked(home: Home) -> Iterator[Facility]:
     Nothing is settled: that is for the next command in the home, once it has its place.
     """
     from ca.ledger.keeper import Keeper
-    from ca.policy import NamePolicy
+    from ca.permitted import NamePolicy
     from ca.services.facility import Facility
 
     def no_tpm() -> KeyCustody:

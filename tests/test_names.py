@@ -10,23 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.errors import IllegalName
-from ca.names import (
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import (
     ATTRIBUTE_TYPES,
     Attribute,
     DistinguishedName,
+    attribute_type,
+    is_printable_string,
+)
+from ca.names.general import (
     DNSName,
     EmailName,
     IPName,
-    NameConstraints,
     OtherGeneralName,
     UPNName,
     URIName,
-    attribute_type,
-    is_printable_string,
     kind_of,
     parse_general_name,
-    visible,
 )
+from ca.names.showing import visible
 
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 HOSTS = (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.errors import SettingsMalformed
-from ca.names import visible
+from ca.names.showing import visible
 from ca.permitted import NamePolicy
 from ca.settings import HOME_NETWORKS, HOME_TREES, Settings, read_settings
 

@@ -30,7 +30,7 @@ from ca.encoding.attest import ST_NV, Attest, qualifying
 from ca.encoding.nv import NvKind, NvPublic
 from ca.encoding.tpm import Unmarshaller, sized
 from ca.errors import EncodingError, StatementRefused, Violation
-from ca.interfaces import AnchorPlace, AnchorReading, Attested
+from ca.interfaces.ledger import AnchorPlace, AnchorReading, Attested
 
 BEGIN = "-----BEGIN HOMECA CHECKPOINT-----"
 END = "-----END HOMECA CHECKPOINT-----"

@@ -21,7 +21,7 @@ from ca.attestation.key_statement import ProvenKey, verify_key_statement
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.errors import EncodingError, StatementRefused, Violation
-from ca.interfaces import Attested, KeyAttestation
+from ca.interfaces.ledger import Attested, KeyAttestation
 
 _FORMAT = "key statement 1"
 _KEYS = ("attestation_key", "public", "attest", "signature", "creation")

@@ -13,7 +13,7 @@ from ca.attestation.signer import read_attested, read_signer
 from ca.encoding.attest import ST_CERTIFY, ST_CREATION, about_key, read_creation
 from ca.encoding.tpm import ALG_SHA256, BORN_AND_BOUND, Attributes, PublicArea
 from ca.errors import EncodingError, StatementRefused, Violation
-from ca.interfaces import KeyAttestation
+from ca.interfaces.ledger import KeyAttestation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

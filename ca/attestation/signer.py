@@ -18,7 +18,7 @@ from ca.encoding.tpm import (
     signature_value,
 )
 from ca.errors import EncodingError, Violation
-from ca.interfaces import Attested
+from ca.interfaces.ledger import Attested
 
 _ALGORITHM = SIGNATURE_ALGORITHMS["sha256_ecdsa"]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from ca.cli.opening import record
 from ca.cli.output import result
-from ca.interfaces import LedgerEntry, serial_text
-from ca.names import visible
+from ca.interfaces.ledger import LedgerEntry
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 
 def show_log(home: Path | None, *, after: int, as_json: bool) -> None:

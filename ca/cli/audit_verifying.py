@@ -15,8 +15,9 @@ from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, result, say
 from ca.errors import CertificateMalformed, OutputFailed, Violation
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
-from ca.interfaces import CertificateStore, CustodyKind
-from ca.names import visible
+from ca.interfaces.custody import CustodyKind
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
 from ca.wiring import open_auditor
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.progress import Progress
 from ca.errors import UsageError
 from ca.home import Home
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,15 +23,12 @@ from ca.cli.options import (
 from ca.cli.output import day, document, fields, good, result, say, strong, when
 from ca.errors import ConfigurationError, UsageError
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces import Custody, IssuerRecord, IssuerState, Role, Secret
-from ca.names import (
-    ORGANIZATION,
-    Attribute,
-    DistinguishedName,
-    NameConstraints,
-    attribute_type,
-    visible,
-)
+from ca.interfaces.custody import Custody
+from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
+from ca.interfaces.values import Secret
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import ORGANIZATION, Attribute, DistinguishedName, attribute_type
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.services.ceremony import Plan
@@ -304,7 +301,7 @@ def _checked_url(url: str | None) -> str | None:
     """Plain HTTP: a client that must verify TLS to fetch a CRL would need the CRL first."""
     if url is None:
         return None
-    from ca.names import URIName
+    from ca.names.general import URIName
 
     parsed = URIName.parse(url).value
     if not parsed.startswith("http://"):

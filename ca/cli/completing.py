@@ -7,8 +7,8 @@ from itertools import islice
 
 from ca.cli.opening import record
 from ca.errors import HomecaError
-from ca.interfaces import serial_text
-from ca.names import visible
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 #: More than this nobody reads.
 _MOST = 50
@@ -19,7 +19,7 @@ def complete_serial(incomplete: str) -> list[tuple[str, str]]:
     digits = incomplete.replace(":", "").upper()
 
     def found() -> Iterator[tuple[str, str]]:
-        from ca.interfaces import CertificateQuery, State
+        from ca.interfaces.issuing import CertificateQuery, State
 
         with record(None) as (_, store):
             for one in store.certificates(CertificateQuery(states=(State.ISSUED,))):

@@ -20,14 +20,14 @@ from ca.cli.options import (
 from ca.cli.output import day, document, fields, good, result, say, warn, when
 from ca.cli.selecting import parse_span
 from ca.errors import UsageError
-from ca.interfaces import Role
-from ca.names import visible
+from ca.interfaces.issuing import Role
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from ca.interfaces import IssuerRecord
+    from ca.interfaces.issuing import IssuerRecord
     from ca.services.facility import Facility
     from ca.services.ladder import Shape
     from ca.services.revocation import Cut

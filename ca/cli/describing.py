@@ -34,8 +34,9 @@ from ca.encoding.inspect_extensions import (
     SUBJECT_KEY_IDENTIFIER,
 )
 from ca.encoding.spki import spki_sha256
-from ca.interfaces import REASON_CODES, serial_text
-from ca.names import visible
+from ca.interfaces.revocation import REASON_CODES
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.encoding.requests import Request

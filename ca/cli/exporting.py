@@ -10,7 +10,8 @@ from ca.encoding.containers import fingerprint, pem, pkcs7_certificates
 from ca.encoding.inspect import read_certificate
 from ca.errors import HomeMissing, NotFound, UsageError
 from ca.files import PUBLIC_FILE, write_whole
-from ca.interfaces import CertificateStore, IssuerRecord, IssuerState, Role
+from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
+from ca.interfaces.store import CertificateStore
 
 
 def export_part(

@@ -22,9 +22,10 @@ from ca.cli.output import document, result, say, warn
 from ca.cli.selecting import find_certificate
 from ca.errors import OutputExists, UsageError
 from ca.files import read_bounded
-from ca.interfaces import CertificateRecord, Secret
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.values import Secret
 from ca.kits.kinds import KINDS, Kind, Need
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.kits.facts import Kit

@@ -15,10 +15,10 @@ from ca.cli.showing import read_file, recognised
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import CertificateMalformed, HomeMissing, SignatureInvalid, UsageError
-from ca.interfaces import CertificateStore
+from ca.interfaces.store import CertificateStore
 from ca.lint.gate import lint_certificate, lint_crl, role_of
 from ca.lint.rule import Finding, LintContext, Severity
-from ca.names import visible
+from ca.names.showing import visible
 from ca.services.trust import check_signature
 from ca.wiring import system_clock
 

@@ -11,8 +11,9 @@ from itertools import chain, islice
 from typing import Any
 
 from ca.cli.output import JSON_SCHEMA, compact, day, table, when
-from ca.interfaces import CertificateRecord, serial_text
-from ca.names import visible
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 from ca.services.condition import Condition, condition_of
 
 #: Rows of one table on a terminal: its columns are fitted to them, and the memory is bounded.

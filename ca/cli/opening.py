@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING
 from ca.cli.options import chosen_home, read_owner_auth, read_pin
 from ca.cli.output import say, warn
 from ca.home import Home
-from ca.interfaces import (
-    CertificateStore,
-    Clock,
-    CustodyKind,
-    IssuerState,
-    Secret,
-    Settlement,
-    serial_text,
-)
-from ca.names import visible
+from ca.interfaces.custody import CustodyKind
+from ca.interfaces.issuing import IssuerState, Settlement
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Clock, Secret, serial_text
+from ca.names.showing import visible
 from ca.wiring import Opening, open_facility, open_settings, open_store, system_clock
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import typer
 
 from ca.errors import ConfigurationError, UsageError
 from ca.home import default_home
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 
 #: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
 PIN_LIMIT = 32

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from ca.errors import HomecaError, Refused, VerificationFailed
-from ca.names import visible
+from ca.names.showing import visible
 
 #: Version of the JSON documents; raised when a key changes its meaning or goes.
 JSON_SCHEMA = 1

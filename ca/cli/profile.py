@@ -14,7 +14,7 @@ from ca.cli.options import HomeOption, JsonOption, chosen_home
 from ca.cli.output import bad, document, fields, good, many, result, say, strong, table
 from ca.errors import HomecaError, HomeMissing, UsageError
 from ca.home import Home
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.errors import Violation
@@ -149,7 +149,7 @@ def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = Fals
 
 def _profile_pairs(found: Profile) -> list[tuple[str, str | list[str]]]:
     from ca.cli.describing import EXTENDED_KEY_USAGES
-    from ca.names import attribute_type
+    from ca.names.distinguished import attribute_type
 
     subject = [f"{attribute_type(one.oid).name}: {one.rule.value}" for one in found.policy]
     subject += [
@@ -245,7 +245,7 @@ def _for_request(name: str, request: Path, issuer: str | None, home: Path | None
     from ca.cli.showing import read_file
     from ca.encoding.containers import read_request
     from ca.encoding.requests import parse_request
-    from ca.policy import Wishes
+    from ca.policy.terms import Wishes
     from ca.profiles.alt_names import with_names
     from ca.services.facility import authorities, signing_authority
     from ca.services.issuance import Issuance, Order

@@ -13,7 +13,7 @@ from ca.cli.output import bad, document, good, result, say
 from ca.errors import OutputExists, UsageError
 from ca.files import PRIVATE_FILE, write_whole
 from ca.home import Home
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.profiles.library import Library

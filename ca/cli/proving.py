@@ -9,8 +9,8 @@ from ca.cli.opening import SOFTWARE_TPM, facility
 from ca.cli.output import document, fields, good, result, say, warn
 from ca.errors import StatementRefused
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces import CustodyKind
-from ca.names import visible
+from ca.interfaces.custody import CustodyKind
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.attestation.document import Proven

@@ -16,7 +16,9 @@ from ca.cli.options import new_pin
 from ca.cli.output import day, document, fields, good, result, say, strong, table, warn, when
 from ca.errors import ConfigurationError, NotFound, OutputExists, UsageError
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.names import DistinguishedName, parse_general_name, visible
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import parse_general_name
+from ca.names.showing import visible
 from ca.wiring import open_device, system_clock
 
 if TYPE_CHECKING:

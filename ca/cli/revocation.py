@@ -20,8 +20,10 @@ from ca.cli.output import day, document, result, say, warn
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import UsageError
 from ca.failpoints import failpoint
-from ca.interfaces import CertificateRecord, Reason, serial_text
-from ca.names import visible
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.services.facility import Facility

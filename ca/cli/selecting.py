@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ca.errors import NotFound, UsageError
 from ca.files import read_bounded
-from ca.interfaces import CertificateRecord, CertificateStore, Serial, State, serial_text
-from ca.names import visible
+from ca.interfaces.issuing import CertificateRecord, State
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial, serial_text
+from ca.names.showing import visible
 
 _HEX = re.compile(r"[0-9A-Fa-f]{1,40}\Z")
 _SPAN = re.compile(r"(\d{1,5})([smhdwy])\Z")

@@ -16,8 +16,10 @@ from ca.encoding.containers import pem, read_certificates, read_crls, read_reque
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import EncodingError, HomeMissing, NotFound, UsageError
 from ca.files import read_bounded
-from ca.interfaces import CertificateRecord, CertificateStore, Serial, serial_text
-from ca.names import visible
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial, serial_text
+from ca.names.showing import visible
 from ca.services.condition import Condition, condition_of
 from ca.wiring import system_clock
 

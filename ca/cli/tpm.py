@@ -15,10 +15,10 @@ from ca.cli.options import HomeOption, JsonOption, TpmOption
 from ca.cli.output import bad, document, fields, good, result, say, strong
 from ca.errors import TpmUnreachable
 from ca.home import Home
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
-    from ca.interfaces import TpmReport
+    from ca.interfaces.custody import TpmReport
     from ca.keys.tpm.custody import TpmCustody
 
 app = typer.Typer(

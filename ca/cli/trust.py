@@ -13,7 +13,7 @@ from ca.cli.options import JsonOption
 from ca.cli.output import document, good, result, say, warn
 from ca.errors import ConfigurationError, NotFound, UsageError
 from ca.files import read_bounded
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.encoding.facts import CertificateFacts

@@ -10,8 +10,8 @@ from ca.cli.describing import EXTENDED_KEY_USAGES, serial_number, span_text
 from ca.cli.output import day, document, fields, good, result, warn, when
 from ca.cli.showing import read_file, recognised
 from ca.errors import UsageError
-from ca.interfaces import CertificateStore
-from ca.names import visible
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
 from ca.services.verification import Verified, VerifiedCrl, verify_certificate, verify_crl
 
 

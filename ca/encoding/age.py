@@ -33,7 +33,7 @@ from ca.encoding.age_keys import (
     stanzas_for,
 )
 from ca.errors import BackupTruncated, NotABackup
-from ca.interfaces import Entropy
+from ca.interfaces.values import Entropy
 
 CHUNK = 65536
 _TAG = 16

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ca.encoding import bech32
 from ca.errors import BackupDamaged, BackupLocked, UsageError
-from ca.interfaces import Entropy, Secret
+from ca.interfaces.values import Entropy, Secret
 
 VERSION = b"age-encryption.org/v1"
 _TAG = 16

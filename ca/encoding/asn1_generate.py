@@ -22,7 +22,8 @@ from datetime import datetime
 
 from ca.encoding import tlv
 from ca.errors import EncodingError
-from ca.names import is_printable_string, visible
+from ca.names.distinguished import is_printable_string
+from ca.names.showing import visible
 
 MAX_DEPTH = 50  # nested SEQUENCE and SET, as OpenSSL
 MAX_ELEMENTS = 2000

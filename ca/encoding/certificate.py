@@ -14,7 +14,7 @@ from asn1crypto import algos, core, keys, x509
 from ca.algorithms import Family, Scheme, SignatureAlgorithm
 from ca.encoding.extensions import Extension
 from ca.errors import EncodingError
-from ca.interfaces import Serial, Validity
+from ca.interfaces.values import Serial, Validity
 
 #: First instant that needs GeneralizedTime (RFC 5280 §4.1.2.5).
 GENERALIZED_FROM = datetime(2050, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from asn1crypto import core, crl, x509
 from ca.algorithms import SignatureAlgorithm
 from ca.encoding.certificate import asn1_time, signature_identifier
 from ca.encoding.tlv import tlv
-from ca.interfaces import REASON_CODES, Reason
+from ca.interfaces.revocation import REASON_CODES, Reason
 
 _ENUMERATED = 0x0A
 _SEQUENCE = 0x30

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ca.encoding import tlv
 from ca.errors import EncodingError, IllegalName
-from ca.names import Attribute, DistinguishedName, is_printable_string, visible
+from ca.names.distinguished import Attribute, DistinguishedName, is_printable_string
+from ca.names.showing import visible
 
 #: Attributes whose syntax is not DirectoryString (RFC 5280 appendix A.1, RFC 4519 §2.4).
 #: Everything else is UTF8String, as OpenSSL writes it under `string_mask = utf8only`.

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from ca.encoding import general_names as gn
 from ca.encoding import tlv
 from ca.errors import CertificateMalformed, EncodingError
-from ca.names import IPNetwork, NameConstraints
+from ca.names.constraints import IPNetwork, NameConstraints
 
 SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
 KEY_USAGE = "2.5.29.15"

@@ -14,7 +14,10 @@ from typing import NamedTuple, Protocol
 from ca.encoding import tlv
 from ca.encoding.dn import decode_name
 from ca.errors import IllegalName
-from ca.names import DistinguishedName, GeneralName, NameConstraints, attribute_type, visible
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import DistinguishedName, attribute_type
+from ca.names.general import GeneralName
+from ca.names.showing import visible
 
 _CODECS = {
     tlv.UTF8_STRING: "utf-8",

@@ -6,15 +6,8 @@ from collections.abc import Iterable
 
 from ca.encoding import tlv
 from ca.errors import EncodingError
-from ca.names import (
-    DNSName,
-    EmailName,
-    GeneralName,
-    IPName,
-    UPNName,
-    URIName,
-    visible,
-)
+from ca.names.general import DNSName, EmailName, GeneralName, IPName, UPNName, URIName
+from ca.names.showing import visible
 
 #: Context tags of the CHOICE; directoryName is explicit, its type being a CHOICE itself.
 OTHER_NAME, EMAIL, DNS, DIRECTORY_NAME, URI, IP, RID = 0, 1, 2, 4, 6, 7, 8

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from ca.errors import InfRefused, Violation
-from ca.names import visible
+from ca.names.showing import visible
 
 MAX_INF = 65536  # octets; a request with a hundred names has about 6 kB
 MAX_LINES = 5000

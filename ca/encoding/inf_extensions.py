@@ -25,15 +25,8 @@ from ca.encoding.inf import Entry, Faults, Section
 from ca.encoding.inf_values import usage_bits
 from ca.encoding.request_names import read_names
 from ca.errors import EncodingError, IllegalName, Violation
-from ca.names import (
-    DNSName,
-    EmailName,
-    GeneralName,
-    IPName,
-    UPNName,
-    URIName,
-    visible,
-)
+from ca.names.general import DNSName, EmailName, GeneralName, IPName, UPNName, URIName
+from ca.names.showing import visible
 
 _FORM = re.compile(r"\{(\w+)\}(.*)\Z", re.DOTALL)
 

@@ -13,7 +13,9 @@ from ca.encoding.extensions import Extension
 from ca.encoding.inf import Entry, Faults, Section, read_inf
 from ca.encoding.inf_extensions import Asked, read_extensions, read_purposes, read_san_attribute
 from ca.encoding.inf_values import boolean, key_usages, number, subject
-from ca.names import DistinguishedName, GeneralName, visible
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName
+from ca.names.showing import visible
 
 PLATFORM_PROVIDER = "Microsoft Platform Crypto Provider"
 _IN_SOFTWARE = "it keeps keys in files that can be copied"

@@ -7,7 +7,8 @@ import re
 from ca.encoding.extensions import KEY_USAGES
 from ca.encoding.inf import Entry, Faults
 from ca.errors import IllegalName
-from ca.names import Attribute, DistinguishedName, attribute_type, visible
+from ca.names.distinguished import Attribute, DistinguishedName, attribute_type
+from ca.names.showing import visible
 
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 

@@ -23,7 +23,7 @@ from ca.encoding.facts import (
 )
 from ca.encoding.inspect_fields import default, general_name, general_names
 from ca.encoding.reader import Reader
-from ca.names import IPNetwork, NameConstraints
+from ca.names.constraints import IPNetwork, NameConstraints
 
 SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
 KEY_USAGE = "2.5.29.15"

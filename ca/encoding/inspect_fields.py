@@ -24,7 +24,7 @@ from ca.encoding.facts import (
 )
 from ca.encoding.reader import Reader
 from ca.errors import IllegalName
-from ca.names import (
+from ca.names.general import (
     DNSName,
     EmailName,
     GeneralName,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from ca.errors import PrivateKeyUnusable
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 
 if TYPE_CHECKING:  # cryptography's own modules load when a file is made
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption

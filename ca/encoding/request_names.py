@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from ca.encoding import tlv
 from ca.errors import EncodingError, IllegalName, Violation
-from ca.names import (
-    Attribute,
-    DistinguishedName,
+from ca.names.distinguished import Attribute, DistinguishedName, is_printable_string
+from ca.names.general import (
     DNSName,
     EmailName,
     GeneralName,
@@ -21,9 +20,8 @@ from ca.names import (
     OtherGeneralName,
     UPNName,
     URIName,
-    is_printable_string,
-    visible,
 )
+from ca.names.showing import visible
 
 MAX_ATTRIBUTES = 32
 MAX_NAMES = 100

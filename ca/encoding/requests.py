@@ -31,7 +31,8 @@ from ca.encoding.request_extensions import (
 from ca.encoding.request_names import each, read_names, read_subject
 from ca.encoding.spki import PublicKey, parse_spki, verify, weaknesses
 from ca.errors import EncodingError, RequestMalformed, SignatureInvalid, Violation
-from ca.names import DistinguishedName, GeneralName
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName
 
 MAX_REQUEST = 65536
 

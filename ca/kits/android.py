@@ -9,7 +9,7 @@ from typing import Any
 
 from ca.kits.facts import File, KitFacts, Sign
 from ca.kits.writing import SECRET
-from ca.names import visible
+from ca.names.showing import visible
 
 
 def kit(facts: KitFacts, _sign: Sign) -> Iterator[File]:

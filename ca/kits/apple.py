@@ -15,7 +15,7 @@ from ca.encoding.inspect import read_certificate
 from ca.errors import KitRefused
 from ca.kits.facts import File, KitFacts, Sign
 from ca.kits.writing import SECRET
-from ca.names import visible
+from ca.names.showing import visible
 
 Payload = dict[str, Any]
 

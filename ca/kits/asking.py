@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ca.errors import IllegalName, KitRefused
-from ca.names import DNSName, EmailName, visible
+from ca.names.general import DNSName, EmailName
+from ca.names.showing import visible
 
 #: A subject that needs quoting neither in a DN of certreq's, nor in `openssl req -subj`.
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?\Z")

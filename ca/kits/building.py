@@ -9,7 +9,7 @@ from ca.kits import android, apple, ikev2, openvpn, trust, wifi
 from ca.kits.facts import File, Kit, KitFacts, Sign
 from ca.kits.kinds import KINDS
 from ca.kits.writing import page
-from ca.names import visible
+from ca.names.showing import visible
 
 Builder = Callable[[KitFacts, Sign], Iterator[File]]
 

@@ -16,7 +16,9 @@ from ca.encoding.inspect import read_certificate
 from ca.errors import EncodingError, KitRefused
 from ca.kits.kinds import KINDS, Kind
 from ca.kits.quoting import file_stem
-from ca.names import COMMON_NAME, DNSName, EmailName, IPName, UPNName, visible
+from ca.names.distinguished import COMMON_NAME
+from ca.names.general import DNSName, EmailName, IPName, UPNName
+from ca.names.showing import visible
 
 #: CertificateTemplate (MS-WCCE), and the one that the profile vpn-client-windows writes.
 TEMPLATE_EXTENSION = "1.3.6.1.4.1.311.21.7"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ca.encoding.containers import pem
 from ca.errors import KitRefused
-from ca.names import visible
+from ca.names.showing import visible
 
 #: PowerShell takes every one of these for a single quote (about_Quoting_Rules).
 _POWERSHELL_QUOTES = "'\u2018\u2019\u201a\u201b"

@@ -8,7 +8,7 @@ from ca.errors import KitRefused
 from ca.kits import apple
 from ca.kits.facts import File, KitFacts, Sign
 from ca.kits.writing import SECRET, pem_file, text_file
-from ca.names import visible
+from ca.names.showing import visible
 
 MAX_SSID = 32
 

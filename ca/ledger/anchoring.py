@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from ca.encoding.ledger import anchored
 from ca.encoding.nv import extended, first_value
 from ca.errors import LedgerBroken, LedgerMismatch
-from ca.interfaces import AnchorPlace, AnchorReading, CertificateStore, LedgerEntry, LedgerEvent
+from ca.interfaces.ledger import AnchorPlace, AnchorReading, LedgerEntry, LedgerEvent
+from ca.interfaces.store import CertificateStore
 from ca.ledger.chain import link_of
 
 _VERIFY = (

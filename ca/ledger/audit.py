@@ -16,20 +16,14 @@ from ca.encoding import ledger as details
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.encoding.nv import extended, first_value
 from ca.errors import HomecaError, StoreError, Violation
-from ca.interfaces import (
-    AnchorReading,
-    CertificateStore,
-    IssuerRecord,
-    IssuerState,
-    LedgerEntry,
-    LedgerEvent,
-    Serial,
-    serial_text,
-)
+from ca.interfaces.issuing import IssuerRecord, IssuerState
+from ca.interfaces.ledger import AnchorReading, LedgerEntry, LedgerEvent
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial, serial_text
 from ca.ledger.anchoring import Found, Known, reconcile
 from ca.ledger.chain import Chain
 from ca.ledger.history import contradictions
-from ca.names import visible
+from ca.names.showing import visible
 
 _RESTORE = "restore the newest backup whose `homeca audit verify` finds nothing"
 

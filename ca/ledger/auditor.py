@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from ca.attestation.checkpoint import Checkpoint, Position, read_checkpoint, write_checkpoint
 from ca.errors import LedgerUnanchored, StoreError, Violation
-from ca.interfaces import CertificateStore, Clock, KeyCustody
+from ca.interfaces.custody import KeyCustody
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Clock
 from ca.ledger.anchoring import reconcile
 from ca.ledger.audit import Audit
 from ca.ledger.keeper import Keeper

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ca.encoding.ledger import ORIGIN, link
 from ca.errors import Violation
-from ca.interfaces import LedgerEntry
+from ca.interfaces.ledger import LedgerEntry
 
 #: Entries that do not fit are kept to see whether two have changed places; more than this are
 #: not explained one by one.

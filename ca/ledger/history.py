@@ -7,16 +7,10 @@ from dataclasses import dataclass
 
 from ca.encoding import ledger as details
 from ca.errors import Violation
-from ca.interfaces import (
-    CertificateRecord,
-    LedgerEntry,
-    LedgerEvent,
-    RevocationLine,
-    SerialHistory,
-    State,
-    serial_text,
-)
-from ca.names import visible
+from ca.interfaces.issuing import CertificateRecord, State
+from ca.interfaces.ledger import LedgerEntry, LedgerEvent, RevocationLine, SerialHistory
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 _REMEDY = "restore the database from a backup that `homeca audit verify` finds in order"
 

@@ -15,16 +15,10 @@ from ca.errors import (
     LedgerUnanchored,
     TpmAnchorMissing,
 )
-from ca.interfaces import (
-    Anchor,
-    AnchorPlace,
-    AnchorReading,
-    CertificateStore,
-    Clock,
-    KeyCustody,
-    LedgerEntry,
-    LedgerEvent,
-)
+from ca.interfaces.custody import KeyCustody
+from ca.interfaces.ledger import Anchor, AnchorPlace, AnchorReading, LedgerEntry, LedgerEvent
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Clock
 from ca.ledger.anchoring import Found, Known, anchored_details, known_anchor, reconcile
 
 

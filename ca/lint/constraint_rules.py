@@ -10,7 +10,10 @@ from ca.encoding.inspect_extensions import NAME_CONSTRAINTS
 from ca.errors import IllegalName
 from ca.lint.extension_rules import is_critical
 from ca.lint.rule import Chapter, LintContext, LintRole, few
-from ca.names import COMMON_NAME, DNSName, EmailName, NameConstraints, visible
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import COMMON_NAME
+from ca.names.general import DNSName, EmailName
+from ca.names.showing import visible
 
 EMAIL_ADDRESS = "1.2.840.113549.1.9.1"
 POLICY_MAPPINGS = "2.5.29.33"

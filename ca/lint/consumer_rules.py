@@ -17,7 +17,7 @@ from ca.encoding.inspect_extensions import (
     NAME_CONSTRAINTS,
     SUBJECT_ALT_NAME,
 )
-from ca.interfaces import ONE_SECOND
+from ca.interfaces.values import ONE_SECOND
 from ca.lint.consumers import (
     ANDROID,
     APPLE,
@@ -33,7 +33,8 @@ from ca.lint.extension_rules import ANY_EKU, CLIENT_AUTH, SERVER_AUTH
 from ca.lint.field_rules import broken_algorithm
 from ca.lint.key_rules import SMALLEST_RSA, family
 from ca.lint.rule import Chapter, LintContext, LintRole
-from ca.names import COMMON_NAME, visible
+from ca.names.distinguished import COMMON_NAME
+from ca.names.showing import visible
 
 TEMPLATE = "1.3.6.1.4.1.311.21.7"
 APPLE_DAYS = 825

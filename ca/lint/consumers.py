@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from ca.errors import UsageError
-from ca.names import visible
+from ca.names.showing import visible
 
 OPENVPN, WINDOWS, STRONGSWAN, APPLE = "openvpn", "windows", "strongswan", "apple"
 ANDROID, WIFI, CHROME, PYTHON = "android", "wifi", "chrome", "python"

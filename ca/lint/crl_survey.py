@@ -9,7 +9,8 @@ from datetime import datetime
 from ca.encoding.facts import CrlFacts, CrlTbsFacts, EntryFacts
 from ca.encoding.inspect import entry_facts
 from ca.encoding.inspect_extensions import INVALIDITY_DATE, REASON_CODE
-from ca.interfaces import REASON_CODES, Reason, serial_text
+from ca.interfaces.revocation import REASON_CODES, Reason
+from ca.interfaces.values import serial_text
 from ca.lint.field_rules import wrong_type
 from ca.lint.rule import LintContext
 

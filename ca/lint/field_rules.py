@@ -12,7 +12,7 @@ from ca.algorithms import (
 )
 from ca.encoding import tlv
 from ca.encoding.facts import AlgorithmFacts, CertificateFacts, TbsFacts, TimeFacts
-from ca.interfaces import ONE_SECOND
+from ca.interfaces.values import ONE_SECOND
 from ca.lint.rule import AFTER, BEFORE, Chapter, LintContext, LintRole
 
 ED25519 = "1.3.101.112"

@@ -12,13 +12,8 @@ from ca.encoding.inspect_extensions import SUBJECT_ALT_NAME
 from ca.errors import IllegalName
 from ca.lint.extension_rules import CLIENT_AUTH, SERVER_AUTH
 from ca.lint.rule import Chapter, LintContext, LintRole, few
-from ca.names import (
-    COMMON_NAME,
-    COUNTRY,
-    attribute_type,
-    is_printable_string,
-    visible,
-)
+from ca.names.distinguished import COMMON_NAME, COUNTRY, attribute_type, is_printable_string
+from ca.names.showing import visible
 
 EMAIL_ADDRESS = "1.2.840.113549.1.9.1"
 DOMAIN_COMPONENT = "0.9.2342.19200300.100.1.25"

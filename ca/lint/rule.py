@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from ca.encoding.facts import CertificateFacts, CrlTbsFacts
-from ca.names import NameConstraints
+from ca.names.constraints import NameConstraints
 
 Looked = TypeVar("Looked")
 LONGEST_TEXT = 600

@@ -16,7 +16,7 @@ from typing import Any
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import ExtraMissing
 from ca.lint.rule import Finding, Severity
-from ca.names import visible
+from ca.names.showing import visible
 
 _SEVERITIES = {
     "FATAL": Severity.ERROR,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ca.encoding.general_names import UPN
 from ca.errors import EncodingError
-from ca.names import DNSName, EmailName, GeneralName, IPName, UPNName, URIName
+from ca.names.general import DNSName, EmailName, GeneralName, IPName, UPNName, URIName
 from ca.profiles.openssl_cnf import escape
 from ca.profiles.x509v3_syntax import ALT_NAMES
 

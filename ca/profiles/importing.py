@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ca.encoding import extensions as ext
 from ca.errors import HomecaError, NotFound, ProfileMalformed
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.checking import check_text
 from ca.profiles.leaf_law import CRL_ONLY
 from ca.profiles.library import is_profile_name

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ca.errors import ConfigurationError, NotFound, ProfileMalformed, Violation
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.object_names import meant
 from ca.profiles.parse import BUILT_IN
 from ca.profiles.render import MAX_TEMPLATE, ProfileTemplate

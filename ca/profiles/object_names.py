@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from ca.errors import EncodingError
-from ca.names import ATTRIBUTE_TYPES, visible
+from ca.names.distinguished import ATTRIBUTE_TYPES
+from ca.names.showing import visible
 
 #: RFC 5280 §4.2.1.12 and the vendors'; the names OpenSSL's tables have.
 KEY_PURPOSES = {

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ca.errors import ProfileMalformed, Violation
-from ca.names import visible
+from ca.names.showing import visible
 
 MAX_TEXT = 256 * 1024
 MAX_EXPANDED = 1024 * 1024

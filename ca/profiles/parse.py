@@ -34,7 +34,8 @@ from typing import TypeVar
 
 from ca.encoding.asn1_generate import parse_boolean
 from ca.errors import HomecaError, ProfileMalformed
-from ca.names import Attribute, visible
+from ca.names.distinguished import Attribute
+from ca.names.showing import visible
 from ca.profiles import values
 from ca.profiles.leaf_law import judge_extensions
 from ca.profiles.object_names import ATTRIBUTES, meant

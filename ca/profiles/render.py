@@ -18,7 +18,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from ca.errors import ConfigurationError, ProfileMalformed, Violation
-from ca.names import visible
+from ca.names.showing import visible
 
 if TYPE_CHECKING:  # jinja2 is loaded when a template is rendered, not before
     from jinja2 import Template, nodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ca.algorithms import KEY_KINDS, Family
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.object_names import meant
 from ca.profiles.x509v3_names import bad
 

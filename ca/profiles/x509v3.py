@@ -20,7 +20,8 @@ from ca.encoding.extensions import (
 from ca.encoding.general_names import EMAIL, encode_general_name, general_names, ia5_name
 from ca.encoding.tlv import elements, octet_string, read_only, tlv
 from ca.errors import EncodingError
-from ca.names import DistinguishedName, GeneralName
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName
 
 
 @dataclass(frozen=True, slots=True)

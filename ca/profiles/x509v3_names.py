@@ -10,7 +10,8 @@ from ca.encoding import general_names as gn
 from ca.encoding.asn1_generate import Generator
 from ca.encoding.dn import encode_name, encode_rdn
 from ca.errors import EncodingError, HomecaError, IllegalName
-from ca.names import Attribute, DistinguishedName, visible
+from ca.names.distinguished import Attribute, DistinguishedName
+from ca.names.showing import visible
 from ca.profiles.object_names import ATTRIBUTES, OTHER_NAMES, meant, object_identifier
 from ca.profiles.openssl_cnf import Cnf
 

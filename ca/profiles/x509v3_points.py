@@ -6,7 +6,7 @@ from ca.encoding import extensions as ext
 from ca.encoding import tlv
 from ca.encoding.asn1_generate import parse_boolean
 from ca.encoding.dn import encode_rdn
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.object_names import meant
 from ca.profiles.openssl_cnf import Cnf
 from ca.profiles.x509v3_names import (

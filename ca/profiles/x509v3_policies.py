@@ -5,7 +5,7 @@ from __future__ import annotations
 from ca.encoding import extensions as ext
 from ca.encoding import tlv
 from ca.encoding.asn1_generate import parse_integer
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.object_names import POLICIES, meant, object_identifier
 from ca.profiles.openssl_cnf import Cnf
 from ca.profiles.x509v3_names import (

@@ -11,7 +11,7 @@ from ca.encoding import extensions as ext
 from ca.encoding import tlv
 from ca.encoding.asn1_generate import parse_boolean, parse_hex, parse_integer
 from ca.errors import EncodingError, HomecaError
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles import x509v3_points as points
 from ca.profiles import x509v3_policies as policies
 from ca.profiles.object_names import (

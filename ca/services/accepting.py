@@ -22,7 +22,7 @@ from ca.errors import (
     VerificationFailed,
     Violation,
 )
-from ca.names import visible
+from ca.names.showing import visible
 from ca.services.device import CERTIFICATE, REQUEST, DeviceRequest, Standing
 from ca.services.requesting import Device, key_of
 from ca.services.trust import check_signature

@@ -24,7 +24,7 @@ from ca.encoding.age_keys import Passphrase, Recipient
 from ca.errors import OutputFailed, UsageError
 from ca.files import PRIVATE_FILE, locked, read_bounded, write_whole
 from ca.home import Home
-from ca.interfaces import CustodyKind
+from ca.interfaces.custody import CustodyKind
 from ca.services.backup_file import (
     DIRECTORIES,
     KnownIssuer,

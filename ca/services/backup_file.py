@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 from ca.encoding.age import Opened, sealed_size
 from ca.encoding.age_keys import Identity, Passphrase, damaged
 from ca.errors import BackupDamaged, BackupTooNew, BackupTruncated, NotABackup
-from ca.interfaces import ONE_SECOND
+from ca.interfaces.values import ONE_SECOND
 
 FORMAT = 1
 MANIFEST = "homeca-backup.json"

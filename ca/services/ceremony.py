@@ -29,20 +29,12 @@ from ca.errors import (
 )
 from ca.failpoints import failpoint
 from ca.files import PRIVATE_FILE, write_whole
-from ca.interfaces import (
-    Intent,
-    IssuerDraft,
-    IssuerRecord,
-    IssuerState,
-    Role,
-    Secret,
-    Serial,
-    State,
-    Validity,
-)
+from ca.interfaces.issuing import Intent, IssuerDraft, IssuerRecord, IssuerState, Role, State
+from ca.interfaces.values import Secret, Serial, Validity
 from ca.lint.gate import lint_tbs
 from ca.lint.rule import LintContext, LintRole
-from ca.names import DistinguishedName, NameConstraints
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import DistinguishedName
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile
 from ca.profiles.render import RenderContext, render

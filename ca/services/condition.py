@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from ca.interfaces import CertificateRecord, Reason, State
+from ca.interfaces.issuing import CertificateRecord, State
+from ca.interfaces.revocation import Reason
 
 
 class Condition(StrEnum):

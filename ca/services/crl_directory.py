@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ca.errors import OutputFailed, UsageError
 from ca.files import PUBLIC_FILE, sync_directory
-from ca.interfaces import CertificateStore, Serial
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial
 
 _PUBLIC_DIRECTORY = 0o755
 _DECIMAL = re.compile(r"[1-9][0-9]{0,48}\Z")  # 20 octets have at most 49 digits

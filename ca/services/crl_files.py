@@ -22,7 +22,9 @@ from ca.encoding.inspect import read_crl
 from ca.errors import HomecaError, NotFound, SignatureInvalid, VerificationFailed
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
-from ca.interfaces import CertificateStore, CrlTrace, IssuerRecord
+from ca.interfaces.issuing import IssuerRecord
+from ca.interfaces.revocation import CrlTrace
+from ca.interfaces.store import CertificateStore
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
 from ca.services.trust import check_signature

@@ -11,18 +11,12 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CertificateFacts, CrlFacts
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import EncodingError
-from ca.interfaces import (
-    REASON_CODES,
-    CertificateRecord,
-    CrlRecord,
-    CrlTrace,
-    IssuerRecord,
-    Reason,
-    serial_text,
-)
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord
+from ca.interfaces.revocation import REASON_CODES, CrlRecord, CrlTrace, Reason
+from ca.interfaces.values import serial_text
 from ca.lint.gate import lint_crl
 from ca.lint.rule import LintContext, Severity
-from ca.names import visible
+from ca.names.showing import visible
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.ladder import is_outranked

@@ -40,8 +40,8 @@ from ca.files import (
     sync_directory,
     write_whole,
 )
-from ca.interfaces import Custody, CustodyKind
-from ca.names import visible
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.names.showing import visible
 
 SCHEMA = 1
 KEY, REQUEST, FACTS = "key.tss", "request.csr", "request.json"

@@ -19,20 +19,14 @@ from ca.encoding.tsskey import TssKey
 from ca.errors import ClockSuspect, CustodyError, EncodingError, HomeMissing, NotFound
 from ca.files import locked
 from ca.home import Home
-from ca.interfaces import (
-    CertificateStore,
-    Clock,
-    Entropy,
-    IssuerRecord,
-    IssuerState,
-    KeyCustody,
-    Ledger,
-    Role,
-    Secret,
-    Signer,
-)
-from ca.names import NameConstraints
-from ca.policy import IssuerFacts, NamePolicy
+from ca.interfaces.custody import KeyCustody, Signer
+from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
+from ca.interfaces.ledger import Ledger
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Clock, Entropy, Secret
+from ca.names.constraints import NameConstraints
+from ca.permitted import NamePolicy
+from ca.policy.terms import IssuerFacts
 from ca.profiles.library import Library
 from ca.settings import Settings
 

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CrlFacts, EntryFacts
 from ca.errors import SignatureInvalid, Violation
-from ca.interfaces import (
-    REASON_CODES,
-    IssuerRecord,
-    Reason,
-    Revocation,
-    Serial,
-    State,
-    serial_text,
-)
+from ca.interfaces.issuing import IssuerRecord, State
+from ca.interfaces.revocation import REASON_CODES, Reason, Revocation
+from ca.interfaces.values import Serial, serial_text
 from ca.services.facility import Facility
 from ca.services.trust import check_signature
 

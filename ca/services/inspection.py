@@ -12,16 +12,10 @@ from ca.encoding.inspect import read_certificate
 from ca.encoding.spki import parse_spki
 from ca.encoding.tpm import PublicArea
 from ca.errors import EncodingError, HomecaError
-from ca.interfaces import (
-    CertificateQuery,
-    Custody,
-    CustodyKind,
-    IssuerRecord,
-    IssuerState,
-    Role,
-    serial_text,
-)
-from ca.names import visible
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import CertificateQuery, IssuerRecord, IssuerState, Role
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 from ca.services.crl_inspection import PublishedList, inspect_crls, leftovers
 from ca.services.facility import CLOCK_MAY_LAG, Facility
 from ca.services.finding import Finding, error, warning

@@ -16,11 +16,14 @@ from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request
 from ca.errors import CustodyError, HomecaError, SerialReserved, SignatureInvalid
 from ca.failpoints import failpoint
-from ca.interfaces import Intent, Serial, Signer, State
+from ca.interfaces.custody import Signer
+from ca.interfaces.issuing import Intent, State
+from ca.interfaces.values import Serial
 from ca.lint.gate import LintedTbs, lint_tbs
 from ca.lint.rule import LintContext
-from ca.names import kind_of
-from ca.policy import Grant, Wishes, decide
+from ca.names.general import kind_of
+from ca.policy.decision import decide
+from ca.policy.terms import Grant, Wishes
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile
 from ca.profiles.render import RenderContext, render

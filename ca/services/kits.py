@@ -16,22 +16,16 @@ from ca.encoding.inspect import read_certificate, read_crl
 from ca.encoding.pkcs12 import Pkcs12Form, pkcs12
 from ca.errors import KitRefused, NotFound
 from ca.files import read_bounded
-from ca.interfaces import (
-    CertificateQuery,
-    CertificateRecord,
-    Entropy,
-    IssuerState,
-    Role,
-    Secret,
-    State,
-    serial_text,
-)
+from ca.interfaces.issuing import CertificateQuery, CertificateRecord, IssuerState, Role, State
+from ca.interfaces.values import Entropy, Secret, serial_text
 from ca.kits.building import build
 from ca.kits.facts import Kit, KitFacts, Server
 from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
 from ca.lint.gate import lint_certificate, role_of, rules
 from ca.lint.rule import LintContext, Severity
-from ca.names import COMMON_NAME, DNSName, IPName, parse_general_name, visible
+from ca.names.distinguished import COMMON_NAME
+from ca.names.general import DNSName, IPName, parse_general_name
+from ca.names.showing import visible
 from ca.services.crl_files import JOINED
 from ca.services.facility import Authority, Facility, authorities, root_of
 from ca.services.profile_signing import sign_profile

@@ -17,7 +17,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from ca.interfaces import ONE_SECOND, CertificateStore, CrlTrace, Role
+from ca.interfaces.issuing import Role
+from ca.interfaces.revocation import CrlTrace
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import ONE_SECOND
 from ca.services.publication import cut_together
 
 #: No list is good for longer than a year and a day (CA/B BR §4.9.7), and a rung lives two steps.
@@ -83,31 +86,35 @@ def plan(
 
     earlier:   the rungs of the ladder it replaces, in order; `first` is after all that have begun.
     not_after: the issuer's end; no rung goes beyond it.
-    Returns:   at least one rung. Each begins before the one before ends, and whichever of the
+    Returns:   at least one rung; one beyond the shape's span is there to outrank an earlier one,
+               and ends with it. Each begins before the one before ends, and whichever of the
                earlier ones is good at some moment, one that began later than it is good as well.
     """
     outranking = iter([one.this_update + ONE_SECOND for one in earlier if one.this_update >= first])
     horizon = min(first + shape.span, not_after)
-    starts, due = [first], next(outranking, None)
+    starts, due = [(first, shape.life)], next(outranking, None)
     while True:
-        following = starts[-1] + shape.step if starts[-1] + shape.life < horizon else not_after
+        last, _ = starts[-1]
+        is_wanted = last + shape.life < horizon
+        following = last + shape.step if is_wanted else not_after
         if due is not None and due <= following + CLOSE:
             following, due = due, next(outranking, None)
         if following >= not_after:
             break
-        starts.append(following)
+        starts.append((following, shape.life if is_wanted else timedelta()))
     return tuple(
         Rung(
             this_update=start,
             next_update=min(
                 max(
-                    [start + shape.life]
-                    + [one.next_update for one in earlier if one.this_update < start]
+                    start + life,
+                    *(one.next_update for one in earlier if one.this_update < start),
+                    start + ONE_SECOND,
                 ),
                 not_after,
             ),
         )
-        for start in starts
+        for start, life in starts
     )
 
 
@@ -157,10 +164,22 @@ class Ladder:
         begun = sum(start <= at for start in self.starts)
         return self.traces[max(0, begun - 1)]
 
+    @property
+    def is_left(self) -> bool:
+        """Does its end only outrank an earlier ladder? Then its last rung ends with that one's,
+        seconds short of the whole hours that a rung lives otherwise; or it ends with its issuer.
+        """
+        last = self.rungs[-1]
+        return not self.is_single and bool((last.next_update - last.this_update) % SHORTEST_STEP)
+
     def shape(self, first: datetime) -> Shape:
-        """For a cut at `first` that lasts as long as this one: the same end, anew from now."""
+        """For a cut at `first`: the same end; once half of its time is gone, the same length anew.
+
+        A ladder that was left has none: what is to come of it is outranked, and no more.
+        """
         life = max(rung.next_update - rung.this_update for rung in self.rungs)
-        return Shape(step=life / 2, life=life, span=max(life, self.armed_until - first))
+        end = self.armed_until if first < self.due else first + (self.armed_until - self.cut_at)
+        return Shape(step=life / 2, life=life, span=max(life, end - first))
 
 
 def standing_ladder(store: CertificateStore, issuer_id: int) -> Ladder | None:

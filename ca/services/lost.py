@@ -14,15 +14,10 @@ from datetime import datetime
 from ca.encoding.crl import crl_entry
 from ca.encoding.inspect import read_certificate
 from ca.errors import NotFound, RevocationRefused
-from ca.interfaces import (
-    CertificateQuery,
-    CertificateRecord,
-    CertificateStore,
-    Reason,
-    Revocation,
-    State,
-)
-from ca.names import visible
+from ca.interfaces.issuing import CertificateQuery, CertificateRecord, State
+from ca.interfaces.revocation import Reason, Revocation
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
 from ca.services.facility import Facility
 
 _COMMON_NAME = "2.5.4.3"

@@ -15,8 +15,10 @@ from ca.encoding.tsskey import TssKey
 from ca.errors import HomecaError, OutputFailed
 from ca.files import read_bounded
 from ca.home import Home
-from ca.interfaces import CertificateStore, CrlRecord, IssuerRecord
-from ca.names import visible
+from ca.interfaces.issuing import IssuerRecord
+from ca.interfaces.revocation import CrlRecord
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
 from ca.services.finding import Finding, error, warning
 from ca.services.publication import cut_together
 

@@ -21,9 +21,9 @@ from ca.encoding.tpm import PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import CustodyError, OutputExists
 from ca.files import PRIVATE_FILE, read_bounded, write_whole
-from ca.interfaces import CertificateRecord, State
-from ca.names import DistinguishedName
-from ca.policy import Wishes
+from ca.interfaces.issuing import CertificateRecord, State
+from ca.names.distinguished import DistinguishedName
+from ca.policy.terms import Wishes
 from ca.services.facility import Authority, Facility, authorities, signing_authority
 from ca.services.issuance import Issuance, NotIssued, Order
 

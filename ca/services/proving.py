@@ -17,7 +17,8 @@ from ca.encoding.tsskey import TssKey
 from ca.errors import EncodingError, HomecaError, NotFound
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
-from ca.interfaces import IssuerRecord, KeyAttestation
+from ca.interfaces.issuing import IssuerRecord
+from ca.interfaces.ledger import KeyAttestation
 from ca.services.facility import Facility
 
 

@@ -8,7 +8,10 @@ from ca.encoding.containers import pem
 from ca.encoding.inspect import read_crl
 from ca.files import PUBLIC_FILE, write_whole
 from ca.home import Home
-from ca.interfaces import CertificateStore, CrlRecord, CrlTrace, IssuerRecord, Serial
+from ca.interfaces.issuing import IssuerRecord
+from ca.interfaces.revocation import CrlRecord, CrlTrace
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial
 
 
 def publish_certificate(slug: str, der: bytes, home: Home) -> None:

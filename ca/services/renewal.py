@@ -10,8 +10,9 @@ from ca.encoding.inspect import read_certificate
 from ca.encoding.requests import Request
 from ca.encoding.spki import parse_spki
 from ca.errors import RequestRefused
-from ca.interfaces import CertificateRecord, serial_text
-from ca.policy import Wishes
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.values import serial_text
+from ca.policy.terms import Wishes
 from ca.services.issuance import Order
 
 

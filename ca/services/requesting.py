@@ -29,8 +29,11 @@ from ca.errors import (
     UsageError,
 )
 from ca.files import locked
-from ca.interfaces import Clock, Custody, SealedKey, Secret, Signer, TpmReport
-from ca.names import DistinguishedName, GeneralName, visible
+from ca.interfaces.custody import Custody, SealedKey, Signer, TpmReport
+from ca.interfaces.values import Clock, Secret
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName
+from ca.names.showing import visible
 from ca.services.device import (
     KEY,
     DeviceHome,

@@ -27,7 +27,7 @@ from ca.errors import (
 )
 from ca.files import sync_directory
 from ca.home import Home
-from ca.interfaces import LedgerEvent
+from ca.interfaces.ledger import LedgerEvent
 from ca.services.backup import remember, scratch_directory
 from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading
 from ca.services.facility import Facility

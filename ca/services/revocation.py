@@ -20,18 +20,10 @@ from ca.encoding.spki import verify
 from ca.errors import ClockSuspect, RevocationRefused
 from ca.failpoints import failpoint
 from ca.files import locked
-from ca.interfaces import (
-    ONE_SECOND,
-    CertificateRecord,
-    CrlRecord,
-    IssuerRecord,
-    IssuerState,
-    Reason,
-    Revocation,
-    Role,
-    Serial,
-    Signer,
-)
+from ca.interfaces.custody import Signer
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord, IssuerState, Role
+from ca.interfaces.revocation import CrlRecord, Reason, Revocation
+from ca.interfaces.values import ONE_SECOND, Serial
 from ca.lint.gate import lint_crl_tbs
 from ca.lint.rule import LintContext
 from ca.services.crl_files import lists_at_hand, predecessor, write_crls, write_joined
@@ -122,8 +114,9 @@ def cut_crls(
 ) -> Iterator[Cut]:
     """New CRLs of every issuer whose key is here, published in the home's crl/.
 
-    An issuer with a ladder of which rungs are still to come gets one that lasts as long and
-    outranks each of them, whatever is asked for: a single list would be stale once they begin.
+    An issuer that has a ladder gets a ladder again, to the same end or, once half of its time is
+    gone, of the same length. Whatever is asked for outranks every rung that is still to come: a
+    single list would be stale once they begin.
 
     days:      nextUpdate after thisUpdate, by role, where there is no ladder.
     ladder:    what ladders to cut, by role. Yields as each issuer's lists are on disk; the last
@@ -189,8 +182,8 @@ def _cut(
     first = _first_this_update(issuer, last, standing, newest_line, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:
-        is_coming = before is not None and before.coming(now)
-        shape = before.shape(first) if before is not None and is_coming else Shape.single(days)
+        is_kept = before is not None and not before.is_left
+        shape = before.shape(first) if before is not None and is_kept else Shape.single(days)
     planned = plan(
         shape,
         first=first,

@@ -10,10 +10,12 @@ from ca.encoding.facts import CertificateFacts, NameFacts, TbsFacts
 from ca.encoding.inspect import read_certificate, read_tbs
 from ca.encoding.spki import parse_spki, spki_sha256, weaknesses
 from ca.errors import EncodingError, HomecaError
-from ca.interfaces import CertificateRecord, IssuerRecord, State, serial_text
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord, State
+from ca.interfaces.values import serial_text
 from ca.lint.gate import lint_certificate
 from ca.lint.rule import LintContext, LintRole, Severity
-from ca.names import NameConstraints, visible
+from ca.names.constraints import NameConstraints
+from ca.names.showing import visible
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile
 from ca.profiles.x509v3 import ExtensionContext, build_extensions

@@ -9,19 +9,14 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.spki import spki_sha256
 from ca.errors import OutputFailed
 from ca.files import locked_if_free
-from ca.interfaces import (
-    CertificateRecord,
-    IssuerRecord,
-    IssuerState,
-    Reason,
-    Settlement,
-    State,
-    Validity,
-)
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord, IssuerState, Settlement, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Validity
 
 if TYPE_CHECKING:
     from ca.home import Home
-    from ca.interfaces import CertificateStore, Clock
+    from ca.interfaces.store import CertificateStore
+    from ca.interfaces.values import Clock
 
 _KILLED_BEFORE = "homeca was ended before its TBS was recorded: no signature can exist"
 _KILLED_WITHIN = "homeca was ended while signing: a signature may exist"

@@ -12,7 +12,10 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.spki import verify
 from ca.errors import CustodyError, HomecaError, SignatureInvalid, SignatureUncertain
 from ca.failpoints import failpoint
-from ca.interfaces import Intent, IssuerRecord, Reason, Serial, Signer, State
+from ca.interfaces.custody import Signer
+from ca.interfaces.issuing import Intent, IssuerRecord, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.lint.gate import LintedTbs
 from ca.services.facility import Facility
 

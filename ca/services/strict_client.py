@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ca.encoding.facts import CertificateFacts
-from ca.names import DNSName, IPName, parse_general_name, visible
+from ca.names.general import DNSName, IPName, parse_general_name
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from cryptography import x509

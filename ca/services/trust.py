@@ -6,7 +6,7 @@ from ca.algorithms import SIGNATURE_ALGORITHMS, Scheme, SignatureAlgorithm
 from ca.encoding.facts import AlgorithmFacts, CertificateFacts, CrlFacts, TbsFacts
 from ca.encoding.spki import verify
 from ca.errors import SignatureInvalid
-from ca.interfaces import Validity
+from ca.interfaces.values import Validity
 
 _BY_OID = {a.oid: a for a in SIGNATURE_ALGORITHMS.values() if a.scheme is not Scheme.PSS}
 

@@ -31,7 +31,7 @@ from ca.errors import (
     VerificationFailed,
 )
 from ca.files import PUBLIC_FILE, sync_directory, write_whole
-from ca.names import visible
+from ca.names.showing import visible
 from ca.services.trust import check_signature
 from ca.services.verification import judge_path
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ca.encoding import tlv
 from ca.encoding.tsskey import TssKey
 from ca.errors import UsageError
-from ca.interfaces import CustodyKind
-from ca.names import visible
+from ca.interfaces.custody import CustodyKind
+from ca.names.showing import visible
 from ca.resources import resource
 from ca.services.device import CHAIN, KEY, ROOT, DeviceRequest
 from ca.services.requesting import Device, key_of

@@ -14,16 +14,12 @@ from datetime import datetime
 from ca.encoding.facts import CertificateFacts, CrlFacts, GeneralNameFacts
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import HomecaError, HomeMissing, SignatureInvalid, VerificationFailed, Violation
-from ca.interfaces import (
-    CertificateRecord,
-    CertificateStore,
-    IssuerRecord,
-    Role,
-    Serial,
-    State,
-    serial_text,
-)
-from ca.names import COMMON_NAME, DNSName, NameConstraints, parse_general_name
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role, State
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial, serial_text
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import COMMON_NAME
+from ca.names.general import DNSName, parse_general_name
 from ca.services.publication import cut_together
 from ca.services.strict_client import strict_client
 from ca.services.trust import check_signature

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from ca.encoding import ledger as details
 from ca.errors import CrlSuperseded, StateConflict
-from ca.interfaces import CrlRecord, CrlTrace, LedgerEvent
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.tables import crls

@@ -251,7 +251,11 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
 
         @event.listens_for(engine, "connect")
         def check(connection: Any, _record: object) -> None:
-            _check_server(connection, _shown(url))
+            try:
+                _check_server(connection, _shown(url))
+            except BaseException:
+                connection.close()
+                raise
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:

@@ -11,18 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ca.encoding import ledger as details
 from ca.errors import CeremonyRefused, NotFound, StateConflict, Violation
-from ca.interfaces import (
-    Custody,
-    IssuerDraft,
-    IssuerRecord,
-    IssuerState,
-    LedgerEvent,
-    Node,
-    Role,
-    Serial,
-    Validity,
-    serial_text,
-)
+from ca.interfaces.custody import Custody
+from ca.interfaces.issuing import IssuerDraft, IssuerRecord, IssuerState, Role
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.nodes import Node
+from ca.interfaces.values import Serial, Validity, serial_text
 from ca.store.faults import is_duplicate
 from ca.store.ledger import LedgerRows
 from ca.store.nodes import custody_of, joined, labels, of_node

@@ -17,15 +17,10 @@ from sqlalchemy import Connection, insert, select
 
 from ca.encoding.ledger import details_text, link, seconds
 from ca.errors import LedgerBroken
-from ca.interfaces import (
-    CertificateRecord,
-    LedgerEntry,
-    LedgerEvent,
-    Node,
-    RevocationLine,
-    Serial,
-    SerialHistory,
-)
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.ledger import LedgerEntry, LedgerEvent, RevocationLine, SerialHistory
+from ca.interfaces.nodes import Node
+from ca.interfaces.values import Serial
 from ca.store.engine import Database
 from ca.store.records import certificate_record, certificate_rows
 from ca.store.tables import LEDGER_NOTES, certificates, ledger, revocations

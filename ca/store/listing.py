@@ -16,13 +16,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from ca.interfaces import (
-    CertificateCounts,
-    CertificateQuery,
-    CertificateRecord,
-    Serial,
-    State,
-)
+from ca.interfaces.issuing import CertificateCounts, CertificateQuery, CertificateRecord, State
+from ca.interfaces.values import Serial
 from ca.store.engine import Database
 from ca.store.records import certificate_record, certificate_rows, open_line
 from ca.store.tables import ISSUED, NOT_ISSUED, certificates, crls, issuers, profiles, revocations

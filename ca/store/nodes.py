@@ -15,7 +15,10 @@ from sqlalchemy.exc import IntegrityError
 
 from ca.encoding import ledger as details
 from ca.errors import StateConflict
-from ca.interfaces import Custody, LedgerEvent, Node, NodeRecord, State
+from ca.interfaces.custody import Custody
+from ca.interfaces.issuing import State
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.nodes import Node, NodeRecord
 from ca.store.faults import is_duplicate
 from ca.store.ledger import Act, LedgerRows
 from ca.store.tables import NOT_ISSUED, certificates, custody, issuers, nodes

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, select
 
-from ca.interfaces import CertificateRecord, Revocation
+from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.revocation import Revocation
 from ca.store.tables import certificates, revocations
 
 #: The one open line of a certificate, if any.

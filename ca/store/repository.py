@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ca.errors import HomecaError
-from ca.interfaces import Node
+from ca.interfaces.nodes import Node
 from ca.store.copying import Copying
 from ca.store.crls import CrlRows
 from ca.store.engine import PATIENCE, Database, connect
@@ -20,7 +20,7 @@ from ca.store.schema import make_current
 from ca.store.serials import SerialRows
 
 if TYPE_CHECKING:
-    from ca.interfaces import CertificateStore
+    from ca.interfaces.store import CertificateStore
 
 
 class SqlStore(

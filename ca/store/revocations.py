@@ -11,15 +11,10 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from ca.encoding import ledger as details
 from ca.errors import NotFound, RevocationRefused
-from ca.interfaces import (
-    LedgerEvent,
-    Reason,
-    Revocation,
-    RevokedEntry,
-    Serial,
-    State,
-    serial_text,
-)
+from ca.interfaces.issuing import State
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
+from ca.interfaces.values import Serial, serial_text
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line

@@ -15,16 +15,10 @@ from sqlalchemy.exc import IntegrityError
 
 from ca.encoding import ledger as details
 from ca.errors import NotFound, SerialReserved, StateConflict, TbsMismatch
-from ca.interfaces import (
-    CertificateRecord,
-    Intent,
-    LedgerEvent,
-    Reason,
-    Revocation,
-    Serial,
-    State,
-    serial_text,
-)
+from ca.interfaces.issuing import CertificateRecord, Intent, State
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.revocation import Reason, Revocation
+from ca.interfaces.values import Serial, serial_text
 from ca.store.faults import is_duplicate
 from ca.store.issuers import check_may_sign
 from ca.store.ledger import Act, LedgerRows

@@ -29,7 +29,10 @@ from sqlalchemy import (
     text,
 )
 
-from ca.interfaces import CustodyKind, IssuerState, Reason, Role, Serial, State
+from ca.interfaces.custody import CustodyKind
+from ca.interfaces.issuing import IssuerState, Role, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.types import Counter, Lines, SerialOctets, Shown, UtcTime, Word
 
 metadata = MetaData(

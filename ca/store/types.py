@@ -10,8 +10,8 @@ from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Integer, LargeBinary, Tex
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ca.errors import EncodingError, StoreDamaged
-from ca.interfaces import ONE_SECOND, Serial
-from ca.names import visible
+from ca.interfaces.values import ONE_SECOND, Serial
+from ca.names.showing import visible
 
 SERIAL_OCTETS = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

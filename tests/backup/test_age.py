@@ -20,7 +20,7 @@ from ca.encoding import bech32
 from ca.encoding.age import CHUNK, Opened, seal, sealed_size
 from ca.encoding.age_keys import Identity, Passphrase, Recipient
 from ca.errors import BackupDamaged, BackupLocked, BackupTruncated, NotABackup, UsageError
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from tests.interop.programs import must, require
 
 PASSPHRASE = Passphrase(Secret(b"correct horse battery"), 10)

@@ -17,7 +17,7 @@ from ca.encoding.age import seal
 from ca.encoding.age_keys import Passphrase
 from ca.errors import BackupDamaged, BackupTooNew, HomecaError, NotABackup
 from ca.home import Home
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.services.backup_file import (
     Manifest,
     Member,

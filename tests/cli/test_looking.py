@@ -12,7 +12,9 @@ from typing import Any, cast
 import pytest
 
 from ca.algorithms import EC_P256, KeyKind
-from ca.interfaces import IssuerState, KeyCustody, SealedKey, Secret
+from ca.interfaces.custody import KeyCustody, SealedKey
+from ca.interfaces.issuing import IssuerState
+from ca.interfaces.values import Secret
 from tests.cli.running import Said, run
 from tests.house import House
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.services.requesting import Device
 from ca.wiring import Opening, open_device
 from tests.device.answers import NOW

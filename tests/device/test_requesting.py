@@ -27,8 +27,9 @@ from ca.errors import (
     TpmSwapped,
     UsageError,
 )
-from ca.interfaces import Secret
-from ca.names import DistinguishedName, parse_general_name
+from ca.interfaces.values import Secret
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import parse_general_name
 from ca.services.device import KEY, REQUEST, DeviceRequest, Standing, name_from
 from ca.services.requesting import Device, Plan, new, remove, renew
 from tests.device.conftest import PIN, open_at

@@ -17,8 +17,8 @@ from ca.encoding.certificate import asn1_time, assemble, build_tbs, new_serial, 
 from ca.encoding.dn import encode_name
 from ca.encoding.extensions import Extension
 from ca.errors import EncodingError
-from ca.interfaces import Serial, Validity
-from ca.names import DistinguishedName
+from ca.interfaces.values import Serial, Validity
+from ca.names.distinguished import DistinguishedName
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -17,8 +17,8 @@ from ca.encoding.certificate import assemble
 from ca.encoding.crl import build_crl_tbs, crl_entry
 from ca.encoding.dn import encode_name
 from ca.encoding.inspect import read_crl
-from ca.interfaces import Reason
-from ca.names import DistinguishedName
+from ca.interfaces.revocation import Reason
+from ca.names.distinguished import DistinguishedName
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

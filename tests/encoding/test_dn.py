@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ca.encoding import tlv
 from ca.encoding.dn import decode_name, encode_name
 from ca.errors import EncodingError, IllegalName
-from ca.names import Attribute, DistinguishedName
+from ca.names.distinguished import Attribute, DistinguishedName
 
 NAMES = (
     "",

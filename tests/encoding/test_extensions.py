@@ -24,7 +24,8 @@ from ca.encoding.extensions import (
 )
 from ca.encoding.general_names import encode_general_name
 from ca.errors import CertificateMalformed, EncodingError
-from ca.names import NameConstraints, OtherGeneralName, parse_general_name
+from ca.names.constraints import NameConstraints
+from ca.names.general import OtherGeneralName, parse_general_name
 
 
 def test_the_key_identifier_is_the_one_of_rfc_5280() -> None:

@@ -23,7 +23,8 @@ from ca.encoding.inspect import (
 )
 from ca.encoding.reader import Reader
 from ca.errors import CertificateMalformed
-from ca.names import DNSName, IPName, NameConstraints, UPNName
+from ca.names.constraints import NameConstraints
+from ca.names.general import DNSName, IPName, UPNName
 from tests.lint.lintvectors import der, vectors
 from tests.vectors.lint import make
 

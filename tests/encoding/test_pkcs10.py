@@ -15,7 +15,7 @@ from ca.encoding.dn import encode_name
 from ca.encoding.extensions import Extension
 from ca.encoding.pkcs10 import build_request_info
 from ca.encoding.requests import parse_request
-from ca.names import DistinguishedName
+from ca.names.distinguished import DistinguishedName
 from tests.interop.programs import run
 
 KEY = ec.generate_private_key(ec.SECP256R1())

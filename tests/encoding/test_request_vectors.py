@@ -11,7 +11,7 @@ import pytest
 from ca.encoding.containers import read_request
 from ca.encoding.requests import parse_request
 from ca.errors import RequestMalformed, RequestRefused
-from ca.names import visible
+from ca.names.showing import visible
 from tests.policy.worlds import CONSTRAINED, FREE, PROFILES, judge
 from tests.vectors.requests import make
 

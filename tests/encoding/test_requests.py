@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ca.encoding.containers import read_request
 from ca.encoding.requests import Request, parse_request
 from ca.errors import HomecaError, RequestMalformed, RequestRefused
-from ca.names import DNSName, IPName, visible
+from ca.names.general import DNSName, IPName
+from ca.names.showing import visible
 from tests.policy.worlds import ANY, judge
 from tests.vectors.requests import octets as o
 from tests.vectors.requests.build import (

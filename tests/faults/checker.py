@@ -325,21 +325,27 @@ def signed(before: Sight, now: Sight, asked: int) -> Iterator[str]:
 
 
 def afterwards(
-    place: Path, arguments: Sequence[str], before: Sight, *, audit: bool = True
+    place: Path,
+    arguments: Sequence[str],
+    before: Sight,
+    *,
+    through: Sequence[str] = (),
+    repeat: bool = True,
 ) -> Iterator[str]:
     """The home in the hand of its owner after the fault: I6 I7 I8 I13 I14, and all of `still`.
 
-    arguments: the command that was broken. audit: whether `homeca check` must find nothing wrong.
+    arguments: the command that was broken. repeat: whether it is to be run again.
+    through:   as `tests.faults.running.start` has it.
     """
     broken = look(place)
     said = ""
-    again = run(place, arguments)
+    again = run(place, arguments if repeat else ("list", "--all"), through=through)
     said += again.err
     yield from spoken(again)
     if again.status != 0 and not any(f"[{code}]" in again.err for code in DONE_BEFORE):
         yield f"I13 again: status {again.status}: {again.err.strip()[-300:]}"
     if look(place).issuers:
-        cut = run(place, ("crl", *PIN))
+        cut = run(place, ("crl", *PIN), through=through)
         said += cut.err
         yield from spoken(cut)
         if cut.status != 0:
@@ -354,8 +360,8 @@ def afterwards(
         if state == "pending":
             yield f"I6 {slug} is pending for ever"
     yield from _lists(place, before, now)
-    if audit and now.issuers:
-        audited = run(place, ("check", "--load-keys", *PIN))
+    if now.issuers:
+        audited = run(place, ("check", "--load-keys", *PIN), through=through)
         yield from spoken(audited)
         if audited.status != 0:
             yield f"I13 check: {(audited.out + audited.err).strip()[-600:]}"

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from ca.algorithms import EC_P256
-from ca.interfaces import State
+from ca.interfaces.issuing import State
 from ca.services.ceremony import Plan, init_intermediate
 from ca.services.finding import Gravity
 from ca.services.inspection import inspect

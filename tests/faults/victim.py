@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ca.interfaces import CertificateStore
+from ca.interfaces.store import CertificateStore
 from ca.keys.tpm.link import Link, command_code
 from ca.services.ceremony import init_intermediate, init_root
 from ca.services.revocation import cut_crls

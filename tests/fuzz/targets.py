@@ -13,7 +13,7 @@ from ca.encoding.containers import read_certificates, read_crls, read_request
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.encoding.requests import parse_request
 from ca.errors import HomecaError, RequestRefused
-from ca.names import visible
+from ca.names.showing import visible
 from ca.profiles.parse import parse_profile
 from ca.settings import read_settings
 from tests.policy.worlds import judge

@@ -8,7 +8,7 @@ import pytest
 
 from ca.encoding.pkcs12 import Pkcs12Form, pkcs12
 from ca.errors import PrivateKeyUnusable
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from tests.house import House
 from tests.interop.programs import must, run
 from tests.interop.world import blocks, der_of

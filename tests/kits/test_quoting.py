@@ -15,7 +15,7 @@ from ca.encoding.inf import Faults, read_inf
 from ca.errors import KitRefused
 from ca.kits import quoting
 from ca.kits.rendering import Unquoted, render
-from ca.names import visible
+from ca.names.showing import visible
 from ca.resources import resource
 from tests.kits.kitfacts import VARIANTS, facts, made, text
 

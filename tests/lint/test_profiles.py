@@ -10,11 +10,12 @@ from ca.algorithms import EC_P256, signature_algorithm
 from ca.encoding.certificate import build_tbs
 from ca.encoding.dn import encode_name
 from ca.encoding.inspect import read_certificate
-from ca.interfaces import Serial, Validity
+from ca.interfaces.values import Serial, Validity
 from ca.lint.consumers import canonical
 from ca.lint.gate import LintedTbs, lint_tbs
 from ca.lint.rule import LintContext, LintRole
-from ca.names import DistinguishedName, GeneralName, kind_of, parse_general_name
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName, kind_of, parse_general_name
 from ca.profiles.library import Library
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile

@@ -10,15 +10,12 @@ import pytest
 from ca.encoding.requests import Request, parse_request
 from ca.encoding.spki import spki_sha256
 from ca.errors import RequestRefused
-from ca.interfaces import ONE_SECOND
-from ca.names import (
-    COMMON_NAME,
-    COUNTRY,
-    ORGANIZATION,
-    DistinguishedName,
-    parse_general_name,
-)
-from ca.policy import Grant, IssuerFacts, NamePolicy, NotGranted, Wishes, decide
+from ca.interfaces.values import ONE_SECOND
+from ca.names.distinguished import COMMON_NAME, COUNTRY, ORGANIZATION, DistinguishedName
+from ca.names.general import parse_general_name
+from ca.permitted import NamePolicy
+from ca.policy.decision import decide
+from ca.policy.terms import Grant, IssuerFacts, NotGranted, Wishes
 from ca.profiles.profile import Profile
 from tests.policy.worlds import (
     ANY,

@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 from ca.encoding.containers import read_request
 from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request, parse_request
-from ca.names import DistinguishedName, NameConstraints
-from ca.policy import Grant, IssuerFacts, NamePolicy, Wishes, decide
+from ca.names.constraints import NameConstraints
+from ca.names.distinguished import DistinguishedName
+from ca.permitted import NamePolicy
+from ca.policy.decision import decide
+from ca.policy.terms import Grant, IssuerFacts, Wishes
 from ca.profiles.profile import PolicyField, PolicyRule, Profile
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -19,7 +22,7 @@ ISSUER = DistinguishedName.of(("C", "DE"), ("O", "Zuhause"), ("CN", "Test Issuin
 
 def policy(**rules: str) -> tuple[PolicyField, ...]:
     """`policy(C="optional", CN="supplied")`, in that order."""
-    from ca.names import attribute_type
+    from ca.names.distinguished import attribute_type
 
     return tuple(
         PolicyField(attribute_type(name).oid, PolicyRule(rule)) for name, rule in rules.items()

@@ -13,7 +13,8 @@ from pathlib import Path
 from ca.encoding import tlv
 from ca.encoding.dn import encode_name
 from ca.encoding.extensions import Extension, key_identifier
-from ca.names import DistinguishedName, GeneralName
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import GeneralName
 from ca.profiles.x509v3 import ExtensionContext
 
 SUBJECT = DistinguishedName.of(("O", "Home"), ("CN", "leaf"), ("emailAddress", "me@home.arpa"))

@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ca.encoding.extensions import BASIC_CONSTRAINTS, NAME_CONSTRAINTS, read_name_constraints
-from ca.names import (
-    DNSName,
-    EmailName,
-    GeneralName,
-    IPName,
-    NameConstraints,
-    UPNName,
-    URIName,
-)
+from ca.names.constraints import NameConstraints
+from ca.names.general import DNSName, EmailName, GeneralName, IPName, UPNName, URIName
 from ca.profiles.alt_names import with_names
 from ca.profiles.checking import check_template, situations
 from ca.profiles.library import Library

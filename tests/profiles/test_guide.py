@@ -12,8 +12,10 @@ from ca.encoding.dn import encode_name
 from ca.encoding.extensions import Extension, key_identifier
 from ca.encoding.requests import parse_request
 from ca.errors import RequestRefused
-from ca.names import DistinguishedName
-from ca.policy import IssuerFacts, NamePolicy, Wishes, decide
+from ca.names.distinguished import DistinguishedName
+from ca.permitted import NamePolicy
+from ca.policy.decision import decide
+from ca.policy.terms import IssuerFacts, Wishes
 from ca.profiles.importing import import_cnf
 from ca.profiles.library import template_of
 from ca.profiles.parse import parse_profile

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.errors import NotFound, ProfileMalformed
-from ca.names import DNSName
+from ca.names.general import DNSName
 from ca.profiles.alt_names import with_names
 from ca.profiles.checking import check_text
 from ca.profiles.importing import import_cnf, read_import

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.errors import NotFound, StoreUnwritable
-from ca.interfaces import Reason, Role
+from ca.interfaces.issuing import Role
+from ca.interfaces.revocation import Reason
 from ca.services.crl_files import JOINED, advance
 from ca.services.facility import Facility, authorities
 from ca.services.ladder import Shape, standing_ladder
@@ -160,6 +161,26 @@ def test_a_ladder_that_could_not_be_recorded_is_not_published(rig: Rig) -> None:
         list(cut_crls(facility, days=CRL_DAYS, ladder=LADDER))
     assert (rig.path / "crl" / JOINED).read_bytes() == before
     assert number(joined_after(rig, None)[-1]) == 2
+
+
+def test_a_ladder_is_left_by_cutting_one_of_one_rung(rig: Rig) -> None:
+    until = cut(rig, LADDER)["intermediate-1"].armed_until
+    rig.clock.move(days=1)
+    one = Shape.of_steps(1, 30 * DAY)
+    left = cut(rig, dict.fromkeys(Role, one))["intermediate-1"]
+    assert left.armed_until == until
+    rig.clock.move(days=340)
+    assert cut(rig)["intermediate-1"].armed_until == until, "its last rung is still out there"
+    rig.clock.move(days=60)
+    assert cut(rig)["intermediate-1"].armed_until == rig.clock.now + 30 * DAY
+
+
+def test_a_plain_cut_when_half_of_a_ladder_is_gone_makes_a_new_one_as_long(rig: Rig) -> None:
+    cut(rig, LADDER)
+    rig.clock.move(days=250)
+    assert cut(rig)["intermediate-1"].armed_until >= rig.clock.now + 389 * DAY
+    rig.clock.move(days=360)
+    assert cut(rig)["intermediate-1"].armed_until >= rig.clock.now + 389 * DAY
 
 
 def test_no_rung_outlives_its_issuer(rig: Rig) -> None:

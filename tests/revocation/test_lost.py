@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ca.errors import NotFound, RevocationRefused
-from ca.interfaces import Reason
+from ca.interfaces.revocation import Reason
 from ca.services.lost import certificates_of, lose
 from ca.services.revocation import revoke
 from tests.house import House, make_request

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ca.interfaces import ONE_SECOND
-from ca.services.ladder import Rung, Shape, has_gap, is_outranked, plan
+from ca.interfaces.values import ONE_SECOND
+from ca.services.ladder import Ladder, Rung, Shape, has_gap, is_outranked, plan
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -78,6 +78,39 @@ def test_a_ladder_that_is_left_is_outranked_rung_by_rung_and_grows_no_longer() -
     assert len(left) == len(old)
     assert left[-1].next_update == old[-1].next_update
     assert not has_gap(left)
+
+
+def ladder(rungs: tuple[Rung, ...]) -> Ladder:
+    return Ladder(
+        tuple(
+            CrlTrace(
+                number=number,
+                reserved_at=NOW,
+                this_update=rung.this_update,
+                next_update=rung.next_update,
+                entries=0,
+                sha256=bytes(32),
+            )
+            for number, rung in enumerate(rungs, 1)
+        )
+    )
+
+
+def test_a_recut_keeps_the_end_until_half_of_the_time_is_gone_and_then_the_length() -> None:
+    whole = ladder(planned())
+    early, late = NOW + 10 * DAY, NOW + 200 * DAY
+    for first, end in ((early, NOW + 390 * DAY), (late, late + 390 * DAY)):
+        recut = planned(whole.shape(first), first=first, earlier=whole.rungs)
+        assert end <= recut[-1].next_update <= end + 30 * DAY
+        assert not ladder(recut).is_left
+
+
+def test_a_ladder_that_was_left_is_known_from_one_that_is_kept() -> None:
+    assert ladder(planned(Shape.single(30), first=NOW + DAY, earlier=planned())).is_left
+    assert ladder(planned(Shape.of_steps(1, 30 * DAY), first=NOW + DAY, earlier=planned())).is_left
+    assert not ladder(planned()).is_left
+    assert not ladder(planned(first=NOW + DAY, earlier=planned())).is_left
+    assert not ladder(planned(Shape.single(30))).is_left
 
 
 def test_that_an_old_rung_is_not_outranked_is_noticed() -> None:

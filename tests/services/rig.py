@@ -21,20 +21,16 @@ from ca.algorithms import EC_P256
 from ca.encoding.requests import parse_request
 from ca.errors import StoreUnwritable
 from ca.home import Home
-from ca.interfaces import (
-    CertificateRecord,
-    CertificateStore,
-    KeyCustody,
-    Role,
-    Secret,
-    Settlement,
-    State,
-)
+from ca.interfaces.custody import KeyCustody
+from ca.interfaces.issuing import CertificateRecord, Role, Settlement, State
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Secret
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
 from ca.ledger.keeper import Keeper
-from ca.names import NameConstraints
-from ca.policy import NamePolicy, Wishes
+from ca.names.constraints import NameConstraints
+from ca.permitted import NamePolicy
+from ca.policy.terms import Wishes
 from ca.profiles.library import Library
 from ca.services.ceremony import Plan, init_intermediate, init_root
 from ca.services.facility import Facility, authorities, signing_authority
@@ -146,7 +142,7 @@ class Rig:
 
     def rows(self) -> list[CertificateRecord]:
         """Every serial of the newest active issuer, oldest first."""
-        from ca.interfaces import CertificateQuery
+        from ca.interfaces.issuing import CertificateQuery
 
         with self.facility(settling=False) as facility:
             authority = signing_authority(authorities(facility.store))

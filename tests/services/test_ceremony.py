@@ -20,10 +20,10 @@ from ca.errors import (
     StoreUnwritable,
     TpmBroken,
 )
-from ca.interfaces import IssuerState, Role, State
+from ca.interfaces.issuing import IssuerState, Role, State
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import CC_SIGN
-from ca.names import DistinguishedName
+from ca.names.distinguished import DistinguishedName
 from ca.services.ceremony import (
     Plan,
     accept_intermediate,
@@ -198,7 +198,7 @@ def test_an_old_generation_keeps_cutting_its_own_crls(rig: Rig) -> None:
     old = issue_one(rig)
     with rig.facility() as facility:
         init_intermediate(NEXT, facility)
-        from ca.interfaces import Reason
+        from ca.interfaces.revocation import Reason
         from ca.services.revocation import revoke
 
         revoke(old, Reason.KEY_COMPROMISE, facility)
@@ -350,7 +350,8 @@ def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> N
 
 
 def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:
-    from ca.interfaces import Reason, Serial
+    from ca.interfaces.revocation import Reason
+    from ca.interfaces.values import Serial
     from ca.services.revocation import revoke
 
     answer = x509.load_der_x509_certificate(certified(rig, asked(away)))

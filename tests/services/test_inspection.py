@@ -12,7 +12,7 @@ import pytest
 from ca.cli.output import say
 from ca.encoding.containers import pem
 from ca.errors import UsageError
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.services.finding import Finding, Gravity
 from ca.services.inspection import inspect
 from ca.wiring import Opening, open_facility

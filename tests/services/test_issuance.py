@@ -21,7 +21,9 @@ from ca.errors import (
     StoreUnwritable,
     TpmBroken,
 )
-from ca.interfaces import KeyCustody, Secret, Signer, State
+from ca.interfaces.custody import KeyCustody, Signer
+from ca.interfaces.issuing import State
+from ca.interfaces.values import Secret
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import (
     CC_LOAD,

@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 
 from ca.errors import ClockSuspect, RequestRefused, RevocationRefused, StoreUnwritable
-from ca.interfaces import IssuerState, Reason, Revocation
+from ca.interfaces.issuing import IssuerState
+from ca.interfaces.revocation import Reason, Revocation
 from ca.services.facility import authorities, signing_authority
 from ca.services.revocation import cut_crls, release, revoke, still_live
 from tests.services.rig import (

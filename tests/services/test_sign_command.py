@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ca.interfaces import State
+from ca.interfaces.issuing import State
 from tests.interop.homeca import Homeca
 from tests.services.rig import Rig, request_der
 

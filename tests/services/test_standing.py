@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ca.home import Home
-from ca.interfaces import CertificateStore
+from ca.interfaces.store import CertificateStore
 from ca.services.condition import Condition, condition_of
 from ca.services.standing import Standing, standing
 from ca.wiring import open_settings, open_store

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import SignatureInvalid
-from ca.interfaces import Validity
+from ca.interfaces.values import Validity
 from ca.services.trust import check_signature, validity_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -5,16 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from ca.interfaces import (
-    CrlRecord,
-    Intent,
-    IssuerDraft,
-    Reason,
-    Revocation,
-    Role,
-    Serial,
-    Validity,
-)
+from ca.interfaces.issuing import Intent, IssuerDraft, Role
+from ca.interfaces.revocation import CrlRecord, Reason, Revocation
+from ca.interfaces.values import Serial, Validity
 from ca.store.repository import SqlStore
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ca.interfaces import Custody, CustodyKind, Reason, Serial, State
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore
 from tests.store.making import NOW, crl, intent, issue, revoke
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from ca.errors import RecordRefused
-from ca.interfaces import Reason, Serial, State
+from ca.interfaces.issuing import State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore, open_store
 from tests.store.making import (
     NOW,

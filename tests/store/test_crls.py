@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from ca.errors import CrlSuperseded, NotFound, StateConflict
-from ca.interfaces import Role
+from ca.interfaces.issuing import Role
 from ca.store.repository import SqlStore
 from tests.store.making import DAY, NOW, active_issuer, crl, draft
 

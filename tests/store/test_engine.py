@@ -25,7 +25,8 @@ from ca.errors import (
     StoreNotDurable,
     StoreUnwritable,
 )
-from ca.interfaces import CertificateQuery, Serial
+from ca.interfaces.issuing import CertificateQuery
+from ca.interfaces.values import Serial
 from ca.store.engine import connect
 from ca.store.repository import SqlStore, open_store
 from tests.store.making import NOW, active_issuer, intent, issue, listed

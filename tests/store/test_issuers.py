@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ca.errors import CeremonyRefused, NotFound, StateConflict
-from ca.interfaces import Custody, CustodyKind, IssuerDraft, IssuerState, Role, Serial
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import IssuerDraft, IssuerState, Role
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore
 from tests.store.making import DAY, LIFE, NOW, active_issuer, draft, intent
 

@@ -13,13 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from ca.errors import HomecaError
-from ca.interfaces import (
-    CertificateCounts,
-    CertificateQuery,
-    Reason,
-    Serial,
-    State,
-)
+from ca.interfaces.issuing import CertificateCounts, CertificateQuery, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.repository import open_store
 from tests.store.making import (
     LIFE,

@@ -7,16 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from ca.interfaces import (
-    CertificateCounts,
-    CertificateQuery,
-    IssuerState,
-    Reason,
-    Role,
-    Serial,
-    State,
-    Validity,
-)
+from ca.interfaces.issuing import CertificateCounts, CertificateQuery, IssuerState, Role, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial, Validity
 from ca.store.repository import SqlStore
 from tests.store.making import (
     DAY,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ca.interfaces import Serial, State
+from ca.interfaces.issuing import State
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore, open_store
 from tests.store.making import issue, listed
 

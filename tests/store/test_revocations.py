@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from ca.errors import NotFound, RecordRefused, RevocationRefused
-from ca.interfaces import Reason, Revocation, Serial, State, Validity
+from ca.interfaces.issuing import State
+from ca.interfaces.revocation import Reason, Revocation
+from ca.interfaces.values import Serial, Validity
 from ca.store.repository import SqlStore
 from ca.store.tables import certificates, revocations
 from tests.store.making import (

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from ca.errors import RecordRefused, SchemaMismatch
-from ca.interfaces import CertificateQuery
+from ca.interfaces.issuing import CertificateQuery
 from ca.store.engine import Database, connect
 from ca.store.migrate import differences, upgrade
 from ca.store.repository import SqlStore, open_store

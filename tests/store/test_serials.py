@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from ca.errors import EncodingError, NotFound, SerialReserved, StateConflict, TbsMismatch
-from ca.interfaces import Reason, Role, Serial, State
+from ca.interfaces.issuing import Role, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore
 from tests.store.making import (
     DAY,

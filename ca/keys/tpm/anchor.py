@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from ca.encoding.nv import WRITTEN, NvKind, NvPublic
 from ca.encoding.tpm import capability_items, sized
 from ca.errors import EncodingError, TpmAnchorMissing, TpmOutOfMemory, TpmSwapped
-from ca.interfaces import AnchorPlace, AnchorReading, Attested
+from ca.interfaces.ledger import AnchorPlace, AnchorReading, Attested
 from ca.keys.tpm import attesting
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import ESAPI, ESYS_TR, TPM2_CAP, TPM2B_NV_PUBLIC

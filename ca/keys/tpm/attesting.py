@@ -15,7 +15,7 @@ from typing import Any
 from ca.encoding.attest import about_key
 from ca.encoding.nv import NvKind
 from ca.errors import TpmEndorsementRefused, TpmOwnerAuthNeeded, TpmStorageKeyUnusable
-from ca.interfaces import Attested, KeyAttestation
+from ca.interfaces.ledger import Attested, KeyAttestation
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import (
     ESYS_TR,

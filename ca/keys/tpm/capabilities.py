@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ca.algorithms import ED25519, KEY_KINDS, Family, KeyKind, signature_algorithm
 from ca.encoding.tpm import capability_items
 from ca.errors import KeyKindUnsupported
-from ca.interfaces import KeyCapability, TpmReport
+from ca.interfaces.custody import KeyCapability, TpmReport
 from ca.keys.tpm import reach
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import TPM2_CAP, TPM2B_PUBLIC, TPMT_PUBLIC_PARMS

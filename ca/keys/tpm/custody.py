@@ -17,7 +17,9 @@ from ca.encoding.tpm import PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import KeyKindUnsupported, TpmTampered
 from ca.failpoints import failpoint
-from ca.interfaces import AnchorPlace, Custody, KeyAttestation, SealedKey, Secret, TpmReport
+from ca.interfaces.custody import Custody, SealedKey, TpmReport
+from ca.interfaces.ledger import AnchorPlace, KeyAttestation
+from ca.interfaces.values import Secret
 from ca.keys.tpm import attesting, capabilities, reach
 from ca.keys.tpm.anchor import NvAnchor, place_anchor
 from ca.keys.tpm.link import Link

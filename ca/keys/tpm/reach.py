@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ca.errors import TpmUnreachable
-from ca.interfaces import CustodyKind
+from ca.interfaces.custody import CustodyKind
 from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.link import DeviceLink, Link
 

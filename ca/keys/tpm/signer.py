@@ -17,7 +17,7 @@ from ca.errors import (
     TpmTampered,
 )
 from ca.failpoints import failpoint
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.keys.tpm.return_codes import CC_SIGN
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import (

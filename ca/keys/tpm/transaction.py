@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ca.encoding.tpm import BORN_AND_BOUND, Attributes, PublicArea
 from ca.encoding.tsskey import PARENT_OWNER, PARENT_SRK
 from ca.errors import CustodyError, EncodingError, TpmStorageKeyUnusable
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.keys.tpm import return_codes
 from ca.keys.tpm.link import Link, forgets
 from ca.keys.tpm.tss import (

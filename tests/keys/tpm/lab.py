@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ca.algorithms import SignatureAlgorithm
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
 

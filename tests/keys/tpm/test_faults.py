@@ -31,7 +31,7 @@ from ca.errors import (
     TpmUnavailable,
     TpmUnreachable,
 )
-from ca.interfaces import SealedKey
+from ca.interfaces.custody import SealedKey
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.lock import exclusive
 from tests.keys.tpm.lab import PIN, Lab, verify
@@ -274,7 +274,7 @@ WRONG_PIN = """
 import sys
 from pathlib import Path
 from ca.errors import CustodyError
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from ca.keys.tpm.custody import TpmCustody
 home = Path(sys.argv[1])
 custody = TpmCustody("embedded", state_dir=home / "tpm", lock_file=home / "tpm.lock",

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ca.algorithms import EC_P256, EC_P384, RSA_2048, KeyKind
 from ca.encoding.tsskey import PARENT_OWNER, PARENT_SRK, TssKey
 from ca.errors import KeyFileMalformed, KeyRefused, PinNeeded, PinWrong
-from ca.interfaces import Secret
+from ca.interfaces.values import Secret
 from tests.keys.tpm.lab import Lab, require, verify
 
 PIN = Secret(b"abc")

@@ -30,7 +30,8 @@ from ca.errors import (
     TpmTampered,
     TpmUnreachable,
 )
-from ca.interfaces import SealedKey, Secret
+from ca.interfaces.custody import SealedKey
+from ca.interfaces.values import Secret
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.link import Link

@@ -19,7 +19,7 @@ import pytest
 
 from ca.algorithms import EC_P256
 from ca.errors import TpmConnectionLost, TpmNotResponding, TpmOutOfMemory, TpmUnreachable
-from ca.interfaces import CustodyKind
+from ca.interfaces.custody import CustodyKind
 from ca.keys.tpm import reach
 from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.library import LibraryLink

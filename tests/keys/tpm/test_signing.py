@@ -26,7 +26,8 @@ from ca.algorithms import (
 from ca.encoding.tpm import Attributes, PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import KeyKindUnsupported, PinNeeded, PinUnusable, PinWrong
-from ca.interfaces import CustodyKind, Secret
+from ca.interfaces.custody import CustodyKind
+from ca.interfaces.values import Secret
 from tests.keys.tpm.lab import PIN, Lab, verify
 from tests.keys.tpm.links import Recorder, is_running
 

@@ -12,24 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from ca.algorithms import EC_P256
-from ca.encoding.requests import parse_request
-from ca.services.ceremony import (
-    Plan,
-    accept_intermediate,
-    certify_foreign_intermediate,
-    request_intermediate,
-)
-from ca.services.facility import authorities, root_of
 from ca.store.repository import SqlStore, open_store
 from tests.interop.programs import require
 from tests.postgresql.cluster import Cluster, cluster
+from tests.postgresql.homes import home_at, join
 from tests.services.rig import Hands, Rig, furnish
 from tests.store.making import active_issuer
 
 _numbers = count(1)
-
-NEXT = Plan(name="Rig", kind=EC_P256, days=1825)
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +57,6 @@ def issuer(store: SqlStore) -> int:
 
 
 # ---------------------------------------------------------------- homes
-
-
-def home_at(path: Path, url: str) -> Path:
-    """A home, existing or not, that keeps its record there."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    (path / "homeca.toml").write_text(f'database = "{url}"\n')
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -133,17 +116,6 @@ def joined(
     second = Rig(home_at(directory / "second", url), furnished.clock)
     join(first, second)
     return {"first": first.path, "second": second.path}
-
-
-def join(first: Rig, second: Rig) -> None:
-    """The three steps that give a second node its own intermediate under the first one's root."""
-    with second.facility(create=True) as facility:
-        _, request = request_intermediate(NEXT, facility)
-    with first.facility() as facility:
-        signed = certify_foreign_intermediate(parse_request(request), NEXT, facility)
-        root = root_of(authorities(facility.store)).issuer
-    with second.facility() as facility:
-        accept_intermediate([signed.certificate or b"", root.certificate or b""], facility)
 
 
 @pytest.fixture

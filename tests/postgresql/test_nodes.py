@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.encoding.requests import parse_request
 from ca.errors import AlreadyInitialised, CeremonyRefused, CustodyError, StateConflict
-from ca.interfaces import CertificateQuery, IssuerState, Reason, Serial, State
+from ca.interfaces.issuing import CertificateQuery, IssuerState, State
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.services.ceremony import (
     accept_intermediate,
     certify_foreign_intermediate,
@@ -30,7 +32,8 @@ from ca.services.standing import standing
 from tests.interop.homeca import CHECKOUT, Homeca
 from tests.interop.programs import must, run
 from tests.postgresql.cluster import Cluster
-from tests.postgresql.conftest import NEXT, Pair, home_at, join
+from tests.postgresql.conftest import Pair
+from tests.postgresql.homes import NEXT, home_at, join
 from tests.services.rig import CRL_DAYS, PLAN, Rig, cut, issue_one, request_der, serials
 from tests.store.making import intent
 

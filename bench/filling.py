@@ -17,7 +17,8 @@ from typing import Any
 from ca.encoding.crl import crl_entry
 from ca.encoding.ledger import digest, link
 from ca.encoding.ledger import revoked as revoked_details
-from ca.interfaces import Reason, Serial
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.store.types import UtcTime
 
 _ROWS_AT_A_TIME = 20_000

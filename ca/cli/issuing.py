@@ -18,20 +18,24 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, error_fields, fields, result, say, show_error, warn, when
+from ca.cli.output import day, document, error_fields, fields, say, show_error, warn
 from ca.cli.progress import Progress
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import HomecaError, OutputExists, UsageError
 from ca.failpoints import failpoint
-from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces import CustodyKind, Role, serial_text
-from ca.names import DistinguishedName, parse_general_name, visible
+from ca.files import read_bounded
+from ca.interfaces.custody import CustodyKind
+from ca.interfaces.issuing import Role
+from ca.interfaces.values import serial_text
+from ca.names.distinguished import DistinguishedName
+from ca.names.general import parse_general_name
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.encoding.requests import Request
-    from ca.policy import Wishes
+    from ca.policy.terms import Wishes
     from ca.services.facility import Authority, Facility
-    from ca.services.issuance import Issued, NotIssued, Order, Prepared
+    from ca.services.issuance import NotIssued, Order, Prepared
 
 #: Requests are 0.5 to 8 kB; what is longer is not read.
 _REQUEST_LIMIT = 65536
@@ -231,7 +235,7 @@ def _renewal_target(
 def _wishes(
     san: Sequence[str] | None, subject: str | None, days: int | None, not_after: str | None
 ) -> Wishes:
-    from ca.policy import Wishes
+    from ca.policy.terms import Wishes
 
     if days is not None and not_after is not None:
         raise UsageError("--days and --not-after contradict each other", remedy="give one of them")
@@ -335,6 +339,7 @@ def _run(
 
     One request that fails raises its own error; of many, the failed ones are told and counted.
     """
+    from ca.cli.delivery import Delivery, as_fields
     from ca.services.facility import authorities, signing_authority
     from ca.services.issuance import Issuance, Issued
 
@@ -360,20 +365,22 @@ def _run(
     documents: list[dict[str, Any]] = []
     issued = 0
     if dry_run:
-        documents = [_as_json(one, None, None) for one in prepared]
+        documents = [as_fields(one, None, None) for one in prepared]
         say("dry run: nothing was signed or recorded")
     else:
-        with Progress(len(prepared), "signing") as progress:
+        with (
+            Progress(len(prepared), "signing") as progress,
+            Delivery(targets, force=force, as_json=as_json) as delivery,
+        ):
             for outcome in issuance.issue(prepared):
                 progress.advance()
                 if isinstance(outcome, Issued):
                     issued += 1
-                    try:
-                        documents.append(_deliver(outcome, targets, force=force, as_json=as_json))
-                    except HomecaError as error:  # recorded, and only its file is missing
-                        failures.append(Failure(outcome.prepared.order.source, error))
+                    delivery.begin(outcome)
                 else:
                     failures.append(_not_issued(outcome))
+        documents = delivery.documents
+        failures += (Failure(source, error) for source, error in delivery.failures)
         if issued:
             _mention(found, authority)
     _finish(documents, failures, alone=alone, as_json=as_json)
@@ -408,33 +415,6 @@ def _finish(
     if failures:
         say(f"homeca: {len(failures)} of {len(failures) + len(documents)} requests failed")
         raise typer.Exit(1)
-
-
-def _deliver(
-    issued: Issued, targets: dict[str, Path | None], *, force: bool, as_json: bool
-) -> dict[str, Any]:
-    """The certificate and its intermediates, in one PEM file that appears whole."""
-    from ca.encoding.containers import pem
-
-    target = targets[issued.prepared.order.source]
-    bundle = b"".join(pem("CERTIFICATE", der) for der in (issued.der, *issued.chain))
-    if target is not None:
-        try:
-            write_whole(target, bundle, mode=PUBLIC_FILE, replace=force)
-        except HomecaError:
-            serial = serial_text(issued.prepared.serial)
-            warn(
-                f"the certificate was issued and is recorded; get it with "
-                f"`homeca show {serial} --pem`"
-            )
-            raise
-        if not as_json:
-            result(str(target))
-    elif not as_json:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(bundle)
-        sys.stdout.buffer.flush()
-    return _as_json(issued.prepared, bundle, target)
 
 
 # ---------------------------------------------------------------- showing
@@ -500,27 +480,3 @@ def _hints(prepared: Prepared) -> list[str]:
         f"{visible(attribute.name)}: {visible(attribute.shown)}"
         for attribute in prepared.order.request.attributes
     ]
-
-
-def _as_json(prepared: Prepared, bundle: bytes | None, target: Path | None) -> dict[str, Any]:
-    grant = prepared.grant
-    described: dict[str, Any] = {
-        "request": prepared.order.source,
-        "serial": serial_text(prepared.serial),
-        "issuer": prepared.authority.issuer.slug,
-        "profile": prepared.profile.name,
-        "subject": str(grant.subject),
-        "names": [str(name) for name in grant.names],
-        "key": grant.spki.kind_name,
-        "not_before": when(grant.validity.not_before),
-        "not_after": when(grant.validity.not_after),
-        "not_granted": [
-            {"what": one.what, "value": one.value, "why": one.why} for one in grant.not_granted
-        ],
-        "hints": {a.name: a.shown for a in prepared.order.request.attributes},
-        "warnings": [*prepared.order.request.notes, *grant.warnings],
-        "file": str(target) if target is not None else None,
-    }
-    if bundle is not None and target is None:
-        described["pem"] = bundle.decode("ascii")
-    return described

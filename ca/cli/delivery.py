@@ -1,0 +1,119 @@
+"""Certificates as files: written while the TPM signs the next ones, told in their order."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ca.cli.output import result, warn, when
+from ca.errors import HomecaError
+from ca.files import PUBLIC_FILE, write_whole
+from ca.interfaces.values import serial_text
+
+if TYPE_CHECKING:
+    from ca.services.issuance import Issued, Prepared
+
+#: A file waits for the disk twice; syncs that wait together are done together.
+_AT_A_TIME = 4
+
+
+class Delivery:
+    """Hand over what was issued and recorded: each a PEM file that appears whole, or stdout.
+
+    documents: what was delivered, as JSON. failures: request and error of what was not.
+    Leaving the block waits for every file, whatever ended it.
+    """
+
+    def __init__(self, targets: Mapping[str, Path | None], *, force: bool, as_json: bool) -> None:
+        self.documents: list[dict[str, Any]] = []
+        self.failures: list[tuple[str, HomecaError]] = []
+        self._targets = targets
+        self._force = force
+        self._as_json = as_json
+        self._open: deque[tuple[Issued, bytes, Path | None, Future[None] | None]] = deque()
+        self._pool = ThreadPoolExecutor(_AT_A_TIME)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=True)
+        self._tell()
+
+    def begin(self, issued: Issued) -> None:
+        """Begin to write the certificate and its intermediates; tell of those that are done."""
+        from ca.encoding.containers import pem
+
+        target = self._targets[issued.prepared.order.source]
+        bundle = b"".join(pem("CERTIFICATE", der) for der in (issued.der, *issued.chain))
+        writing = (
+            None
+            if target is None
+            else self._pool.submit(
+                write_whole, target, bundle, mode=PUBLIC_FILE, replace=self._force
+            )
+        )
+        self._open.append((issued, bundle, target, writing))
+        self._tell()
+
+    def _tell(self) -> None:
+        while self._open and ((writing := self._open[0][3]) is None or writing.done()):
+            issued, bundle, target, _ = self._open.popleft()
+            try:
+                if writing is not None:
+                    writing.result()
+            except HomecaError as error:  # recorded, and only its file is missing
+                serial = serial_text(issued.prepared.serial)
+                warn(
+                    f"the certificate was issued and is recorded; get it with "
+                    f"`homeca show {serial} --pem`"
+                )
+                self.failures.append((issued.prepared.order.source, error))
+            else:
+                self._show(bundle, target)
+                self.documents.append(as_fields(issued.prepared, bundle, target))
+
+    def _show(self, bundle: bytes, target: Path | None) -> None:
+        if self._as_json:
+            return
+        if target is not None:
+            result(str(target))
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(bundle)
+        sys.stdout.buffer.flush()
+
+
+def as_fields(prepared: Prepared, bundle: bytes | None, target: Path | None) -> dict[str, Any]:
+    """What is certified, and what was asked for and is not, as JSON."""
+    grant = prepared.grant
+    described: dict[str, Any] = {
+        "request": prepared.order.source,
+        "serial": serial_text(prepared.serial),
+        "issuer": prepared.authority.issuer.slug,
+        "profile": prepared.profile.name,
+        "subject": str(grant.subject),
+        "names": [str(name) for name in grant.names],
+        "key": grant.spki.kind_name,
+        "not_before": when(grant.validity.not_before),
+        "not_after": when(grant.validity.not_after),
+        "not_granted": [
+            {"what": one.what, "value": one.value, "why": one.why} for one in grant.not_granted
+        ],
+        "hints": {a.name: a.shown for a in prepared.order.request.attributes},
+        "warnings": [*prepared.order.request.notes, *grant.warnings],
+        "file": str(target) if target is not None else None,
+    }
+    if bundle is not None and target is None:
+        described["pem"] = bundle.decode("ascii")
+    return described

@@ -99,7 +99,7 @@ def custody(
     node: str | None = None,
 ) -> dict[str, object]:
     """node: whose it is, where several share the record."""
-    shared = {} if node is None else {"node": node}
+    shared: dict[str, object] = {} if node is None else {"node": node}
     return shared | {
         "kind": kind,
         "tcti": tcti,

@@ -15,6 +15,7 @@ from ca.errors import (
     LedgerUnanchored,
     TpmAnchorMissing,
 )
+from ca.failpoints import failpoint
 from ca.interfaces.custody import KeyCustody
 from ca.interfaces.ledger import Anchor, AnchorPlace, AnchorReading, LedgerEntry, LedgerEvent
 from ca.interfaces.store import CertificateStore
@@ -106,6 +107,7 @@ class Keeper:
             said = anchored_details(known, found, reading)
             self._store.note_with_next(LedgerEvent.ANCHORED, said, at=self._clock())
         self._note_settings()
+        failpoint("anchor.compared")
         return anchor, found
 
     def _compared(self, anchor: Anchor, known: Known, reading: AnchorReading) -> Found:
@@ -198,7 +200,9 @@ class Keeper:
             return
         try:
             anchor.extend(end.link)
+            failpoint("anchor.extended")
             anchor.increment(last=True)
+            failpoint("anchor.written")
         except CustodyError as error:
             self._on_warning(
                 f"what was done is recorded, but not yet anchored in the TPM: {error.problem}; the "

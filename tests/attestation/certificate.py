@@ -8,9 +8,10 @@ from ca.algorithms import signature_algorithm
 from ca.encoding.certificate import assemble, build_tbs
 from ca.encoding.dn import encode_name
 from ca.encoding.extensions import Extension, basic_constraints
-from ca.interfaces import SealedKey, Serial, Validity
+from ca.interfaces.custody import SealedKey
+from ca.interfaces.values import Serial, Validity
 from ca.keys.tpm.custody import TpmCustody
-from ca.names import DistinguishedName
+from ca.names.distinguished import DistinguishedName
 
 
 def self_signed(sealed: SealedKey, tpm: TpmCustody) -> bytes:

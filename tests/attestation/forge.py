@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from ca.interfaces import Attested
+from ca.interfaces.ledger import Attested
 
 ENDORSEMENT = bytes.fromhex("4000000b")
 

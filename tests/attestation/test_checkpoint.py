@@ -22,7 +22,7 @@ from ca.attestation.checkpoint import (
     write_checkpoint,
 )
 from ca.errors import StatementRefused
-from ca.interfaces import AnchorPlace, AnchorReading
+from ca.interfaces.ledger import AnchorPlace, AnchorReading
 from ca.keys.tpm.custody import TpmCustody
 from tests.attestation.forge import Key, Words, signed, sized
 from tests.interop.programs import require

@@ -18,7 +18,9 @@ from ca.attestation.document import pack, unpack, verify_document, write_documen
 from ca.attestation.key_statement import verify_key_statement
 from ca.encoding.attest import about_key
 from ca.errors import PinWrong, StatementRefused
-from ca.interfaces import Attested, KeyAttestation, SealedKey, Secret
+from ca.interfaces.custody import SealedKey
+from ca.interfaces.ledger import Attested, KeyAttestation
+from ca.interfaces.values import Secret
 from ca.keys.tpm.custody import TpmCustody
 from tests.attestation.certificate import self_signed
 from tests.attestation.forge import Key, Words, signed, sized

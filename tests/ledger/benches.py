@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ca.attestation.checkpoint import Checkpoint
-from ca.interfaces import AnchorPlace, AnchorReading
+from ca.interfaces.ledger import AnchorPlace, AnchorReading
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.tss import ESYS_TR
 from ca.ledger.audit import Audit

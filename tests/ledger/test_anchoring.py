@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ca.encoding.nv import extended, first_value
 from ca.errors import LedgerBroken, LedgerMismatch
-from ca.interfaces import AnchorPlace, AnchorReading, LedgerEntry
+from ca.interfaces.ledger import AnchorPlace, AnchorReading, LedgerEntry
 from ca.ledger.anchoring import Found, Known, reconcile
 from tests.ledger.test_chain import ledger
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ca.encoding.ledger import link
-from ca.interfaces import Reason
+from ca.interfaces.revocation import Reason
 from ca.services.revocation import release, revoke
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
 from tests.services.rig import Rig, cut, issue_one

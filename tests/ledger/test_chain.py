@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.encoding.ledger import ORIGIN, link
-from ca.interfaces import LedgerEntry, Serial
+from ca.interfaces.ledger import LedgerEntry
+from ca.interfaces.values import Serial
 from ca.ledger.chain import Chain, link_of
 
 Change = Callable[[list[LedgerEntry]], list[LedgerEntry]]

@@ -20,7 +20,7 @@ from ca.errors import (
     StoreUnwritable,
     TpmStateMissing,
 )
-from ca.interfaces import Reason
+from ca.interfaces.revocation import Reason
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.return_codes import (
     CC_LOAD,

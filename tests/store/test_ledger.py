@@ -14,16 +14,11 @@ from alembic import command
 
 from ca.encoding.ledger import ORIGIN, details_text, link
 from ca.errors import LedgerBroken, RevocationRefused, SerialReserved
-from ca.interfaces import (
-    Custody,
-    CustodyKind,
-    IssuerState,
-    LedgerEntry,
-    LedgerEvent,
-    Reason,
-    Serial,
-    State,
-)
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import IssuerState, State
+from ca.interfaces.ledger import LedgerEntry, LedgerEvent
+from ca.interfaces.revocation import Reason
+from ca.interfaces.values import Serial
 from ca.ledger.audit import Audit
 from ca.ledger.history import contradictions
 from ca.store import migrate

@@ -22,6 +22,7 @@ from ca.cli import (
     reports,
     request,
     revocation,
+    schedule,
     tpm,
     trust,
     verification,
@@ -87,7 +88,19 @@ def _root(
     """
 
 
-for group in (ceremony, issuing, kit, revocation, lost, crl, backup, reports, verification, prove):
+for group in (
+    ceremony,
+    issuing,
+    kit,
+    revocation,
+    lost,
+    crl,
+    backup,
+    schedule,
+    reports,
+    verification,
+    prove,
+):
     group.register(app)
 app.add_typer(request.app, name="request")
 app.add_typer(trust.app, name="trust")
@@ -126,6 +139,8 @@ def _run() -> int:
         # the reader of a pipe went away: not an error of ours, and nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        return _broken("this machine has no memory left for it", "end other programs, or add swap")
     except OSError as error:
         return _broken(f"the system says: {error.strerror or error}", "check disk space and modes")
     except Exception as error:  # noqa: BLE001 - the last door: nobody else may show a traceback
@@ -164,6 +179,9 @@ def _leave(status: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
+        status = status or 1
+    except OSError as error:  # a full disk behind `> file`: what was done is done, but not told
+        _broken(f"standard output cannot be written: {error.strerror}", "see `homeca status`")
         status = status or 1
     failpoint("command.acknowledged")
     os._exit(status)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from ca.interfaces import CertificateQuery, CertificateRecord, CertificateStore
+    from ca.interfaces.issuing import CertificateQuery, CertificateRecord
+    from ca.interfaces.store import CertificateStore
 
 
 def register(app: typer.Typer) -> None:
@@ -180,7 +181,8 @@ def _query(
     text: str | None,
     now: datetime,
 ) -> CertificateQuery:
-    from ca.interfaces import ONE_SECOND, CertificateQuery, State
+    from ca.interfaces.issuing import CertificateQuery, State
+    from ca.interfaces.values import ONE_SECOND
 
     states = {
         None: (),
@@ -207,7 +209,7 @@ def _query(
 def _matching(
     store: CertificateStore, query: CertificateQuery, wanted: Wanted | None
 ) -> Iterable[CertificateRecord]:
-    from ca.interfaces import Reason
+    from ca.interfaces.revocation import Reason
 
     found = store.certificates(query)
     if wanted is not Wanted.HOLD:
@@ -270,6 +272,15 @@ def show(
 
 
 def status(
+    ics: Annotated[
+        Path | None,
+        typer.Option(
+            "--ics",
+            metavar="FILE",
+            help="Write a calendar of everything that ends, with an alarm when to act; phones and "
+            'mail programs read it. "-" is standard output.',
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -280,8 +291,11 @@ def status(
 
     Example: homeca status || mail -s "the CA needs you" me@home.arpa
     """
-    from ca.cli.status import show_status
+    from ca.cli.status import show_status, write_calendar
 
+    if ics is not None:
+        write_calendar(ics, home)
+        return
     if not show_status(home, as_json=as_json):
         raise typer.Exit(1)
 

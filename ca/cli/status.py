@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 from ca.cli.describing import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
 from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
-from ca.interfaces import Custody, CustodyKind, IssuerState, NodeRecord, serial_text
-from ca.names import visible
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import IssuerState
+from ca.interfaces.nodes import NodeRecord
+from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 from ca.services.premises import Concern
 from ca.services.standing import IssuerStanding, Standing, standing
 from ca.wiring import system_clock
@@ -26,6 +30,24 @@ def show_status(home: Path | None, *, as_json: bool) -> bool:
         else:
             _print(found, place.path)
     return found.is_well
+
+
+def write_calendar(path: Path, home: Path | None) -> None:
+    """Replace the file: it is read again and again by the same calendar. "-": stdout."""
+    from ca.files import PRIVATE_FILE, write_whole
+    from ca.services.icalendar import calendar
+    from ca.services.reminding import deadlines
+
+    now = system_clock()
+    with record(home) as (place, store):
+        ends = deadlines(store, place, at=now)
+        roots = [one.subject for one in store.issuers() if one.parent_id is None]
+    octets = calendar(ends, name=visible(roots[0]) if roots else "homeca", at=now)
+    if str(path) == "-":
+        sys.stdout.buffer.write(octets)
+        return
+    write_whole(path, octets, mode=PRIVATE_FILE, replace=True)
+    result(f"{visible(str(path))}: {many(len(ends), 'date')}")
 
 
 def _print(found: Standing, home: Path) -> None:

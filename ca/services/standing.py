@@ -13,27 +13,25 @@ from datetime import datetime, timedelta
 
 from ca.errors import HomecaError
 from ca.home import Home
-from ca.interfaces import (
-    ONE_SECOND,
+from ca.interfaces.custody import Custody, CustodyKind
+from ca.interfaces.issuing import (
     CertificateCounts,
     CertificateQuery,
     CertificateRecord,
-    CertificateStore,
-    CrlRecord,
-    Custody,
-    CustodyKind,
     IssuerRecord,
     IssuerState,
-    NodeRecord,
     Role,
-    Serial,
     State,
-    serial_text,
 )
-from ca.names import visible
+from ca.interfaces.nodes import NodeRecord
+from ca.interfaces.revocation import CrlRecord
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import ONE_SECOND, Serial, serial_text
+from ca.names.showing import visible
 from ca.services.facility import CLOCK_MAY_LAG
 from ca.services.premises import Concern, concerns_of_files
 from ca.services.publication import compare, cut_together
+from ca.services.reminding import concerns_to_remind_of
 
 #: How far ahead `status` looks for certificates that end.
 LOOKAHEAD = timedelta(days=30)
@@ -144,6 +142,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         *_of_expiring(count, named, at=at),
         *_of_open(open_serials),
         *_of_nodes(nodes, at=at),
+        *concerns_to_remind_of(store, home, at=at),
         *concerns_of_files(home, store),
     )
     return Standing(

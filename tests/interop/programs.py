@@ -23,6 +23,7 @@ PACKAGES = {
     "setpriv": "util-linux",
     "strace": "strace",
     "swtpm": "swtpm",
+    "systemd-analyze": "systemd",
 }
 
 

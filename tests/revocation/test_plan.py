@@ -8,6 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ca.interfaces.revocation import CrlTrace
 from ca.interfaces.values import ONE_SECOND
 from ca.services.ladder import Ladder, Rung, Shape, has_gap, is_outranked, plan
 

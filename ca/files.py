@@ -89,7 +89,8 @@ def write_whole(
     Without `replace` the name must be free: `link` decides, so two writers cannot both win.
     Raises: OutputExists, OutputFailed. Nothing but the finished file is left behind.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    # not made of the name, which may already be as long as a file system takes
+    scratch = path.with_name(f".homeca.{os.getpid()}.{os.urandom(6).hex()}")
     try:
         descriptor = os.open(
             scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode

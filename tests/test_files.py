@@ -231,3 +231,9 @@ def test_a_lock_behind_a_symlink_is_refused(tmp_path: Path) -> None:
     ):
         pytest.fail("it was followed")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_name_too_long_for_the_file_system_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OutputFailed):
+        write_whole(tmp_path / ("x" * 300), b"octets", mode=0o644)
+    assert list(tmp_path.iterdir()) == []

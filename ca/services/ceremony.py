@@ -95,7 +95,7 @@ def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
                 remedy="use another --home for another CA; `homeca status` shows this one",
             )
     subject = plan.subject("Root CA")
-    with _beginning(Role.ROOT, "root", subject, None, plan, facility, now=now) as issuer:
+    with _beginning(Role.ROOT, subject, None, plan, facility, now=now) as issuer:
         serial = _reserve(issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
         constraints = plan.constraints
@@ -124,8 +124,7 @@ def init_intermediate(plan: Plan, facility: Facility) -> IssuerRecord:
             remedy="run `homeca init-intermediate --csr-out FILE`, have it signed there, then "
             "`homeca init-intermediate --certificate FILE`",
         )
-    slug, subject = _next_generation(plan, facility)
-    with _beginning(Role.INTERMEDIATE, slug, subject, root, plan, facility, now=now) as issuer:
+    with _beginning(Role.INTERMEDIATE, None, root, plan, facility, now=now) as issuer:
         serial = _reserve(root.issuer, issuer, facility, now=now)
         issuer = _make_key(issuer, plan, facility)
         context = _intermediate_context(root, plan.kind)
@@ -171,10 +170,7 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
     if waiting is not None:
         plan = replace(plan, kind=kind)
         return _certify_waiting(waiting, root, plan, facility, request.sha256, now=now)
-    slug, _ = _next_generation(plan, facility)
-    with _beginning(
-        Role.INTERMEDIATE, slug, request.subject, root, plan, facility, now=now
-    ) as issuer:
+    with _beginning(Role.INTERMEDIATE, request.subject, root, plan, facility, now=now) as issuer:
         facility.store.record_issuer_key(
             issuer.id, spki=request.spki.der, key_kind=kind.name, key_file="", at=now
         )
@@ -246,8 +242,7 @@ def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, 
     The issuer stays pending until `accept_intermediate`. Raises: CustodyError, StoreError.
     """
     now = facility.check_clock()
-    slug, subject = _next_generation(plan, facility)
-    with _beginning(Role.INTERMEDIATE, slug, subject, None, plan, facility, now=now) as issuer:
+    with _beginning(Role.INTERMEDIATE, None, None, plan, facility, now=now) as issuer:
         issuer = _make_key(issuer, plan, facility)
         profile = _profile(
             INTERMEDIATE_PROFILE,
@@ -601,8 +596,7 @@ def _current(issuer_id: int, facility: Facility) -> IssuerRecord:
 @contextmanager
 def _beginning(
     role: Role,
-    slug: str,
-    subject: DistinguishedName,
+    subject: DistinguishedName | None,
     parent: Authority | None,
     plan: Plan,
     facility: Facility,
@@ -612,11 +606,16 @@ def _beginning(
     """A pending issuer for as long as its ceremony takes.
 
     The issuing lock is held throughout: making a key may take a minute, and another command
-    that found the pending row meanwhile would take it for one a crash left behind.
+    that found the pending row meanwhile would take it for one a crash left behind. An intermediate
+    gets its number with the TPM in hand: two begun at once in one home become two generations.
+
+    subject: None: that of the next generation.
     """
     keys = (parent.issuer,) if parent is not None else ()
     with facility.changing(*keys, ceremony=True), facility.issuing():
-        issuer = _begin(role, slug, subject, parent, plan, facility, now=now)
+        slug, own = _next_generation(plan, facility)
+        slug = slug if role is Role.INTERMEDIATE else "root"
+        issuer = _begin(role, slug, subject or own, parent, plan, facility, now=now)
         with _abandoning(issuer, facility):
             yield issuer
 

@@ -20,7 +20,7 @@ from ca.interfaces.custody import Custody, KeyCustody
 from ca.interfaces.issuing import Settlement
 from ca.interfaces.nodes import Node
 from ca.interfaces.store import CertificateStore
-from ca.interfaces.values import Secret
+from ca.interfaces.values import Clock, Secret
 from ca.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,21 @@ if TYPE_CHECKING:
 def system_clock() -> datetime:
     """Now, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def steady(clock: Clock) -> Clock:
+    """The same clock, which never goes back while one command lasts.
+
+    A correction by a second between intent and certificate would date the second before the first.
+    """
+    latest = datetime.min.replace(tzinfo=UTC)
+
+    def now() -> datetime:
+        nonlocal latest
+        latest = max(latest, clock())
+        return latest
+
+    return now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +184,12 @@ def open_facility(
     settings = open_settings(home)
     with open_store(home, settings, create=create) as store:
         custody = cache(lambda: open_custody(opening, home, settings, store))
+        clock = steady(system_clock)
         facility = Facility(
             home=home,
             store=store,
             custody=custody,
-            clock=system_clock,
+            clock=clock,
             entropy=os.urandom,
             profiles=open_library(home),
             names=NamePolicy.from_settings(settings),
@@ -183,7 +199,7 @@ def open_facility(
             ledger=Keeper(
                 store,
                 custody,
-                clock=system_clock,
+                clock=clock,
                 settings=kept_settings(settings, home),
                 on_warning=opening.on_warning or opening.on_wait,
             ),

@@ -66,6 +66,7 @@ class Row:
     subject: str
     tbs: bytes | None
     der: bytes | None
+    not_after: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Sight:
     crls: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     numbers: Mapping[int, int] = field(default_factory=dict)
     ledger: bytes = ORIGIN
+    newest: int = 0
 
     @property
     def open_rows(self) -> list[Key]:
@@ -95,9 +97,9 @@ def look(place: Path) -> Sight:
         if "certificates" not in tables:
             return Sight()
         rows = {
-            (issuer, serial): Row(state, subject, tbs, der)
-            for issuer, serial, state, subject, tbs, der in connection.execute(
-                "SELECT issuer_id, serial, state, subject, tbs, der FROM certificates"
+            (issuer, serial): Row(*columns)
+            for issuer, serial, *columns in connection.execute(
+                "SELECT issuer_id, serial, state, subject, tbs, der, not_after FROM certificates"
             )
         }
         revoked = frozenset(
@@ -116,6 +118,7 @@ def look(place: Path) -> Sight:
             connection.execute("SELECT issuer_id, max(number) FROM crls GROUP BY issuer_id")
         )
         end = connection.execute("SELECT link FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+        newest = connection.execute("SELECT max(at) FROM ledger").fetchone()[0] or 0
     return Sight(
         rows=rows,
         revoked=revoked,
@@ -124,6 +127,7 @@ def look(place: Path) -> Sight:
         crls=cut,
         numbers=numbers,
         ledger=end[0] if end is not None else ORIGIN,
+        newest=newest,
     )
 
 
@@ -282,8 +286,8 @@ def spoken(ended: Ended) -> Iterator[str]:
         yield f"I12 a fault of the program: {ended.err.strip().splitlines()[-2:]}"
     if ended.status in (0, 130) or ended.status < 0:
         return
-    if ended.status == 6 and ended.arguments[0] == "check":
-        return
+    if (ended.arguments[0], ended.status) in (("check", 6), ("status", 1)):
+        return  # they have found something, and say what
     if not _ERROR.search(ended.err) or "\n   try: " not in ended.err:
         yield f"I12 status {ended.status} without a reason and a remedy: {ended.err!r}"
 
@@ -388,6 +392,9 @@ def _lists(place: Path, before: Sight, now: Sight) -> Iterator[str]:
         if crl.last_update_utc != moment:
             yield f"I8 {path.name} is not the CRL that is recorded"
         for own, serial in now.revoked:
+            ends = now.rows[own, serial].not_after
+            if ends is not None and ends < this_update:
+                continue  # it may leave after its certificate has ended (RFC 5280 §3.3)
             if own == issuer and int.from_bytes(serial, "big") not in listed:
                 yield f"I7 {serial.hex()} is revoked and not on the CRL"
 

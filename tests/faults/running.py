@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ca.failpoints import arm
 
@@ -89,12 +90,13 @@ def environment(place: Path) -> dict[str, str]:
         "HOMECA_HOME": str(place / "home"),
         "HOMECA_TPM": "embedded",
         "NO_COLOR": "1",
+        "TSS2_LOG": "all+NONE",  # as `ca.keys.tpm.tss` sets it when it is imported
     }
 
 
-def run(place: Path, arguments: Sequence[str], **how: object) -> Ended:
+def run(place: Path, arguments: Sequence[str], **how: Any) -> Ended:
     """To its end; see `start`."""
-    return start(place, arguments, **how).end()  # type: ignore[arg-type]  # passed on as they are
+    return start(place, arguments, **how).end()
 
 
 def start(
@@ -106,7 +108,8 @@ def start(
     prepare: Callable[[], None] = lambda: None,
     variables: Mapping[str, str | None] | None = None,
     strace: Sequence[str] = (),
-    execute: bool = False,
+    through: Sequence[str] = (),
+    instead: Callable[[], int] | None = None,
 ) -> Started:
     """Begin `homeca ARGUMENTS` in the desk of a world.
 
@@ -114,7 +117,8 @@ def start(
     prepare:   run in the child just before: limits, umask, another directory.
     variables: of the environment, on top; None takes one away.
     strace:    options of a strace that is attached before the program begins.
-    execute:   a fresh interpreter instead of the fork: for what must be preloaded.
+    through:   a program that runs a fresh interpreter: for what must be preloaded.
+    instead:   of the program's main, with its return value as the exit status.
     """
     files = (
         os.memfd_create("stdout", 0),
@@ -128,7 +132,7 @@ def start(
         try:
             _be_homeca(
                 place, list(arguments), files, stop, watch, prepare, variables or {}, bool(strace),
-                execute,
+                list(through), instead,
             )  # fmt: skip
         except BaseException:  # noqa: BLE001  # nothing of the parent may run in the child
             traceback.print_exc()
@@ -150,7 +154,8 @@ def _be_homeca(
     prepare: Callable[[], None],
     variables: Mapping[str, str | None],
     traced: bool,
-    execute: bool,
+    through: list[str],
+    instead: Callable[[], int] | None,
 ) -> None:
     os.chdir(place / "desk")
     own = environment(place)
@@ -171,10 +176,15 @@ def _be_homeca(
     if traced:
         _wait_for_tracer()
     prepare()
-    if execute:
+    if through:
         os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-        argv = [sys.executable, "-m", "ca.cli.app", *arguments]
-        os.execve(argv[0], argv, os.environ)  # noqa: S606  # no shell is the point
+        argv = [*through, sys.executable, "-m", "ca.cli.app", *arguments]
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # no shell is the point
+    if instead is not None:
+        status = instead()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     from ca.cli.app import main
 
     sys.argv = ["homeca", *arguments]

@@ -23,8 +23,16 @@ from tests.faults.worlds import Worlds, build
 #: Letter -> module. In `make test` SAMPLE of each are run, in `make faults` all.
 CLASSES = {
     "A": "deaths",
+    "B": "writes",
+    "C": "cuts",
+    "D": "refusals",
+    "d": "fulldisks",
+    "E": "tpms",
+    "F": "clocks",
+    "G": "crowds",
+    "H": "limits",
 }
-SAMPLE = {"A": 12}
+SAMPLE = {"A": 12, "B": 12, "C": 5, "D": 10, "d": 0, "E": 14, "F": 6, "G": 4, "H": 8}
 
 
 class FaultClass(Protocol):

@@ -54,6 +54,8 @@ SAID = {
         "rfc5280.4.2.1.1.key-id-alone",
         "br.7.1.2.7.12.server-san",
     },
+    # The guide's key usage is wider than OpenVPN up to 2.3 took of an RSA key.
+    ("classic-usr_cert", "rsa"): {"netscape.obsolete", "d7.4.no-san", "OV4"},
     ("classic-usr_cert", "*"): {"netscape.obsolete", "d7.4.no-san"},
     # For cryptoapicert "TMPL:" a template extension is asked for by name.
     ("vpn-client", "*"): {"OV10"},

@@ -1,0 +1,199 @@
+"""`homeca crl` in all its forms, through the installed program."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.house import House, make_request
+from tests.interop.homeca import Homeca
+from tests.interop.programs import must, require, run
+from tests.interop.world import blocks
+
+# ---------------------------------------------------------------- the directory form
+
+
+def test_the_directory_names_each_revoked_serial_in_decimal(house: House, tmp_path: Path) -> None:
+    place = tmp_path / "revoked"
+    house.homeca.must("crl", "--dir", place)
+    expected = {str(int(house.serial(stem), 16)) for stem in ("lost", "parked")}
+    assert {path.name for path in place.iterdir()} == expected
+    assert {path.stat().st_size for path in place.iterdir()} == {0}
+    assert place.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o644}
+
+
+def test_a_release_takes_its_file_away_and_no_other(house: House, tmp_path: Path) -> None:
+    place = tmp_path / "revoked"
+    house.homeca.must("crl", "--dir", place)
+    (place / "123").touch()
+    (place / "readme").write_text("mine")
+    house.homeca.must("revoke", house.file("parked.crt"), "--reason", "removeFromCRL")
+    house.homeca.must("lost", "laptop.home.arpa", "--no-crl")
+    said = house.homeca.json("crl", "--dir", place)
+    assert (said["revoked"], said["added"], said["removed"]) == (2, 1, 1)
+    assert said["strange"] == ["123", "readme"]
+    serials = {str(int(house.serial(stem), 16)) for stem in ("lost", "laptop")}
+    assert {path.name for path in place.iterdir()} == serials | {"123", "readme"}
+
+
+def test_a_file_with_something_in_it_is_left_alone(house: House, tmp_path: Path) -> None:
+    place = tmp_path / "revoked"
+    place.mkdir()
+    mine = place / str(int(house.serial("nas"), 16))
+    mine.write_text("a note")
+    assert house.homeca.json("crl", "--dir", place)["strange"] == [mine.name]
+    assert mine.read_text() == "a note"
+
+
+# ---------------------------------------------------------------- what is asked for
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--days", "7", "--ladder", "3"),
+        ("--step", "7d"),
+        ("--ladder", "3", "--step", "184d"),
+        ("--ladder", "3", "--step", "10m"),
+        ("--advance", "--days", "3"),
+        ("--dir", "x", "--ladder", "3"),
+        ("--out", "nowhere"),
+    ],
+)
+def test_options_that_contradict_each_other_cut_nothing(
+    house: House, options: tuple[str, ...]
+) -> None:
+    before = (house.home / "crl/openvpn.pem").read_bytes()
+    done = house.homeca.run("crl", *options)
+    assert (done.returncode, "configuration.usage" in done.stderr) == (2, True)
+    assert (house.home / "crl/openvpn.pem").read_bytes() == before
+
+
+def test_single_lists_are_refused_while_a_ladder_stands(house: House) -> None:
+    house.homeca.must("crl", "--ladder", "3")
+    done = house.homeca.run("crl", "--days", "7")
+    assert (done.returncode, "a ladder stands until" in done.stderr) == (2, True)
+
+
+def test_the_setting_makes_every_cut_a_ladder(house: House) -> None:
+    (house.home / "homeca.toml").write_text("crl_ladder = 5\ncrl_step_days = 10\n")
+    made = house.homeca.json("revoke", house.file("nas.crt"), "--crl")["crls"]
+    assert len(made[1]["rungs"]) == 5
+    assert made[0]["armed_until"] >= made[1]["armed_until"]
+
+
+@pytest.mark.parametrize("line", ["crl_ladder = 0", 'crl_ladder = "12"', "crl_step_days = 184"])
+def test_a_setting_that_cannot_be_is_refused(house: House, line: str) -> None:
+    (house.home / "homeca.toml").write_text(line)
+    done = house.homeca.run("crl")
+    assert (done.returncode, "configuration.settings" in done.stderr) == (2, True)
+
+
+def test_if_due_cuts_nothing_twice_and_at_once_what_was_revoked(house: House) -> None:
+    assert house.homeca.json("crl", "--if-due")["crls"] == []
+    house.homeca.must("revoke", house.file("nas.crt"))
+    cut = house.homeca.json("crl", "--if-due")["crls"]
+    assert [one["issuer"] for one in cut] == ["intermediate-1"], "the root's list stays"
+    assert len(blocks(house.home / "crl/openvpn.pem")) == 3, "the root's, the old, the new"
+    assert house.homeca.json("crl", "--if-due")["crls"] == []
+
+
+def test_if_due_cuts_again_what_was_lost_from_the_disk(house: House) -> None:
+    (house.home / "crl/root.crl.pem").unlink()
+    cut = house.homeca.json("crl", "--if-due")["crls"]
+    assert [one["issuer"] for one in cut] == ["root"]
+
+
+# ---------------------------------------------------------------- a root that is elsewhere
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Homeca, Homeca]:
+    """The home of a root, and that of its intermediate."""
+    require("swtpm")
+    homes = []
+    for name in ("attic", "cellar"):
+        (tmp_path / name).mkdir()
+        homes.append(Homeca(tmp_path / name / "home"))
+    attic, cellar = homes
+    request = tmp_path / "intermediate.csr"
+    attic.must("init-root", "--name", "Attic", "--key", "ec-p256")
+    cellar.must("init-intermediate", "--name", "Attic", "--key", "ec-p256", "--csr-out", request)
+    attic.must("init-intermediate", "--sign-request", request)
+    (signed,) = tmp_path.glob("intermediate*.crt")
+    cellar.must("init-intermediate", "--certificate", signed)
+    return attic, cellar
+
+
+def lacking(homeca: Homeca) -> set[str]:
+    found = homeca.run("status", "--json").stdout
+    return {rule for rule in ("crl.elsewhere-missing", "crl.elsewhere-due") if rule in found}
+
+
+def test_the_roots_lists_are_brought_and_stay_in_the_file_for_openvpn(
+    two: tuple[Homeca, Homeca], tmp_path: Path
+) -> None:
+    attic, cellar = two
+    attic.must("crl", "--ladder", "3")
+    done = cellar.run("crl")
+    assert "openvpn.pem has no CRL of O=Attic,CN=Attic Root CA" in done.stderr
+    assert lacking(cellar) == {"crl.elsewhere-missing"}
+    brought = tmp_path / "root-lists.pem"
+    shutil.copy(attic.home / "crl/root.crl.pem", brought)
+    cellar.must("crl", "--include", brought)
+    assert lacking(cellar) == set()
+    joined = cellar.home / "crl/openvpn.pem"
+    assert set(blocks(brought)) <= set(blocks(joined))
+    done = cellar.run("crl")
+    assert "has no CRL" not in done.stderr
+    assert set(blocks(brought)) <= set(blocks(joined)), "a later cut keeps them"
+    assert cellar.run("check").returncode == 0
+
+
+def test_an_intermediate_revoked_at_its_root_is_refused_with_the_brought_lists(
+    two: tuple[Homeca, Homeca], tmp_path: Path
+) -> None:
+    attic, cellar = two
+    request = make_request(tmp_path, "laptop", "DNS:laptop.home.arpa")
+    cellar.must("sign", request, "--profile", "vpn-client")
+    certificate = tmp_path / "laptop.crt"
+
+    def verdict() -> str:
+        done = run(
+            *("openssl", "verify", "-crl_check_all", "-no-CAfile", "-no-CApath"),
+            *("-CRLfile", cellar.home / "crl/openvpn.pem"),
+            *("-CAfile", cellar.home / "certs/root.pem", "-untrusted", certificate, certificate),
+        )
+        return done.stdout + done.stderr
+
+    attic.must("crl")
+    cellar.must("crl", "--include", attic.home / "crl/root.crl.pem")
+    assert verdict().rstrip().endswith("laptop.crt: OK")
+    serial = must("openssl", "x509", "-in", cellar.home / "certs/intermediate-1.pem", "-noout",
+                  "-serial").strip().removeprefix("serial=")  # fmt: skip
+    attic.must("revoke", serial, "--reason", "cACompromise", "--crl")
+    cellar.must("crl", "--include", attic.home / "crl/root.crl.pem")
+    assert "certificate revoked" in verdict()
+
+
+def test_no_list_of_a_stranger_or_of_yesterday_is_brought(
+    two: tuple[Homeca, Homeca], house: House, tmp_path: Path
+) -> None:
+    attic, cellar = two
+    attic.must("crl")
+    old = tmp_path / "old.pem"
+    shutil.copy(attic.home / "crl/root.crl.pem", old)
+    attic.must("crl")
+    cellar.must("crl", "--include", attic.home / "crl/root.crl.pem")
+    before = (cellar.home / "crl/root.crl.pem").read_bytes()
+    for bad, said in (
+        (old, "are older than CRL 2"),
+        (house.home / "crl/root.crl.pem", "is not by an issuer of this home"),
+        (cellar.home / "crl/intermediate-1.crl.pem", "is not by an issuer of this home"),
+    ):
+        done = cellar.run("crl", "--include", bad)
+        assert (done.returncode, said in done.stderr) == (6, True), done.stderr
+        assert (cellar.home / "crl/root.crl.pem").read_bytes() == before

@@ -299,7 +299,7 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
     Raises: CeremonyRefused naming what does not fit; nothing is recorded then.
     """
     now = facility.check_clock()
-    read = [(der, read_certificate(der)) for der in certificates]
+    read = [(der, read_certificate(der)) for der in dict.fromkeys(certificates)]
     pending = {
         issuer.spki: issuer
         for issuer in facility.store.issuers()

@@ -43,7 +43,7 @@ def answer(request: Path) -> tuple[bytes, str]:
     ca = Ca(top, intermediate(top, "Issuing"))
     asked = x509.load_pem_x509_csr(request.read_bytes())
     spki = asked.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    end = now + timedelta(days=20)
+    end = now + timedelta(days=20, hours=12)  # 20 whole days, whatever the second
     leaf = ca.issuing.issue("x", spki, begin=now - timedelta(hours=1), end=end)
     return ca.answer(leaf), top.fingerprint
 
@@ -112,7 +112,7 @@ def test_a_software_tpm_is_never_silent(homeca: Homeca) -> None:
 def test_a_request_lives_from_new_to_removed(homeca: Homeca, tmp_path: Path) -> None:
     accepted(homeca, tmp_path)
     assert homeca.must("request", "list").splitlines()[1].startswith("laptop\t1\tactive\tec-p256")
-    assert "ends in 19 days" in homeca.run("request", "list").stderr
+    assert "ends in 20 days" in homeca.run("request", "list").stderr
     homeca.must("request", "renew", "laptop", "--new-key", "--out", "next.csr")
     states = [one["state"] for one in homeca.json("request", "list")["requests"]]
     assert states == ["active", "pending"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -175,6 +176,7 @@ def _misused(error: typer.TyperException) -> int:
 
 def _leave(status: int) -> NoReturn:
     """Flush, then skip the interpreter's teardown: everything durable has been synced."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # too late to cancel: it is done
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,13 +100,11 @@ def _operations(log: str, place: Path) -> Iterator[Operation]:
     """Only what is below the place, and standard output."""
     root = str(place)
     unfinished: dict[str, str] = {}
-    main = ""
     for line in log.splitlines():
         found = _LINE.match(line)
         if found is None:
             continue
         pid, text = found[1], found[2]
-        main = main or pid
         if text.endswith("<unfinished ...>"):
             unfinished[pid] = text.removesuffix("<unfinished ...>")
             continue
@@ -116,9 +113,7 @@ def _operations(log: str, place: Path) -> Iterator[Operation]:
         call = _CALL.match(text)
         if call is None:
             continue
-        # only swtpm uses relative names that matter: its directory is the TPM's state
-        here = place / "desk" if pid == main else place / "home" / "tpm"
-        for operation in _operation(call[1], call[2], int(call[3]), call[4], here):
+        for operation in _operation(call[1], call[2], int(call[3]), call[4], place):
             if isinstance(operation, Said) or _touches(operation, root):
                 yield operation
 
@@ -129,7 +124,7 @@ def _touches(operation: Operation, root: str) -> bool:
 
 
 def _operation(
-    name: str, arguments: str, result: int, opened: str | None, here: Path
+    name: str, arguments: str, result: int, opened: str | None, place: Path
 ) -> Iterator[Operation]:
     octets = [_octets(text) for text in _STRING.findall(arguments)]
     file = _FILE.match(arguments)
@@ -153,7 +148,7 @@ def _operation(
         yield Sync(path)
     elif name.startswith(("rename", "link", "unlink")):
         # after a directory descriptor the names follow; an absolute one needs no directory
-        names = [_resolved(text, here) for text in octets]
+        names = [_resolved(text, place) for text in octets]
         if name.startswith("rename"):
             yield Rename(names[0], names[1])
         elif name.startswith("link"):
@@ -166,8 +161,10 @@ def _octets(text: str) -> bytes:
     return bytes.fromhex(text.replace("\\x", "")) if "\\x" in text else text.encode()
 
 
-def _resolved(name: bytes, here: Path) -> str:
+def _resolved(name: bytes, place: Path) -> str:
+    """swtpm's relative names have a dot, and its directory is the state; homeca's is the desk."""
     text = name.decode(errors="replace")
+    here = place / "home" / "tpm" if text.startswith("./") else place / "desk"
     return text if text.startswith("/") else str(here / text.removeprefix("./"))
 
 
@@ -186,7 +183,3 @@ def _write(image: Image, place: Path) -> None:
         public = path.parent.name in ("certs", "crl", "desk")
         path.touch(mode=0o644 if public else 0o600)
         path.write_bytes(octets)
-
-
-def clear(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)

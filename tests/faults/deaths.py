@@ -33,7 +33,7 @@ def judge(case: str, bench: Bench) -> Iterator[str]:
     before = look(place)
     ended = run(place, command.arguments, stop=Stop(point, int(nth), SIGNALS[by]))
     if by == "SIGINT":
-        # it may come when there is nothing left to interrupt
+        # at the last point there is nothing left to interrupt
         if ended.status not in (130, 0):
             yield f"I12 interrupted: status {ended.status}: {ended.err.strip()[-300:]}"
     elif ended.status != -SIGNALS[by]:

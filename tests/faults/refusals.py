@@ -16,7 +16,7 @@ from tests.faults.tracing import Call, calls_of, signatures_asked, traced
 LETTER = "D"
 TITLE = "ENOSPC, EIO, EROFS, EDQUOT from a system call"
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EDQUOT")
-SITES = ("openat", "pwrite64", "write", "fsync", "fdatasync", "rename", "link", "ftruncate")
+SITES = ("openat", "pwrite64", "write", "fsync", "fdatasync", "rename", "linkat", "ftruncate")
 
 
 def cases(bench: Bench) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """`make faults`: every case of every class on all processors, and the table for the README.
 
-python -m tests.faults.run [--classes ABC] [--of COUNT] [--workers N] [--readme]
+python -m tests.faults.run [--classes ABC] [--of COUNT | --all] [--workers N] [--readme]
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import selectors
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.suite import CLASSES, drawn, fault_class
+from tests.faults.suite import CLASSES, DRAWN, drawn, fault_class
 from tests.faults.worker import Worker, working
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="break homeca on purpose")
     parser.add_argument("--classes", default="".join(CLASSES))
     parser.add_argument("--of", type=int, help="draw at most so many cases of each class")
+    parser.add_argument("--all", action="store_true", help="all cases: a quarter of an hour")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--readme", action="store_true", help="write the table into the README")
     chosen = parser.parse_args()
@@ -45,27 +46,25 @@ def main() -> int:
     lines = {letter: Line(letter) for letter in chosen.classes}
     with ExitStack() as stack:
         workers = [stack.enter_context(working()) for _ in range(chosen.workers)]
-        todo = list(_questions(workers[0], lines, chosen.of))
+        counts = dict.fromkeys(lines, chosen.of) if chosen.of else DRAWN
+        todo = list(_questions(workers[0], lines, {} if chosen.all else counts))
         _dispatch(workers, todo, lines)
     seconds = time.monotonic() - began
     text = table(list(lines.values()), seconds=seconds, workers=chosen.workers)
     print(text, end="")
-    for line in lines.values():
-        for violation in line.violations:
-            print(f"{line.letter} {violation}")
     if chosen.readme:
         write_readme(text)
     return 1 if any(line.violations for line in lines.values()) else 0
 
 
 def _questions(
-    worker: Worker, lines: dict[str, Line], count: int | None
+    worker: Worker, lines: dict[str, Line], counts: Mapping[str, int]
 ) -> Iterator[tuple[str, str]]:
     for letter, line in lines.items():
         worker.send(list=letter)
         cases = worker.take()["cases"]
         line.cases = len(cases)
-        for case in drawn(cases, count):
+        for case in drawn(cases, counts.get(letter)):
             yield letter, case
 
 
@@ -92,9 +91,11 @@ def _dispatch(workers: list[Worker], todo: list[tuple[str, str]], lines: dict[st
                 line = lines[letter]
                 line.done += 1
                 line.runs += verdict["runs"]
-                line.violations += [f"{case}: {text}" for text in verdict["violations"]]
+                for text in verdict["violations"]:
+                    line.violations.append(f"{case}: {text}")
+                    print(f"{letter} {case}: {text}", file=sys.stderr)
                 done += 1
-                if verdict["violations"] or done % 100 == 0 or done == total:
+                if done % 100 == 0 or done == total:
                     found = sum(len(one.violations) for one in lines.values())
                     print(f"homeca: {done} of {total} cases, {found} violations", file=sys.stderr)
                 give(worker)

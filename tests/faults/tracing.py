@@ -12,7 +12,7 @@ from tests.faults.running import Ended, run
 from tests.faults.suite import Bench
 
 #: The calls that change a disk.
-CHANGING = ("pwrite64", "write", "fsync", "fdatasync", "rename", "link", "unlink", "ftruncate")
+CHANGING = ("pwrite64", "write", "fsync", "fdatasync", "rename", "linkat", "unlink", "ftruncate")
 
 #: TPM2_Sign at the head of a command, as -xx shows it.
 _SIGN = re.compile(r'sendto\(\d+.*?, "\\x80\\x0[12](?:\\x[0-9a-f]{2}){4}\\x00\\x00\\x01\\x5d')
@@ -22,7 +22,7 @@ _PLACE = re.compile(r"<([^>]*)>")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. nth: of its name, from 1. path: of its descriptor or first name; "" if unknown."""
+    """One call. nth: of its name in its thread, from 1. path: of descriptor or first name."""
 
     name: str
     nth: int
@@ -32,9 +32,24 @@ class Call:
 def traced(
     place: Path, command: Command, log: Path, *calls: str, inject: str | None = None
 ) -> Ended:
-    """Run it under strace, its own process only; the TPM's commands are logged as well."""
+    """Run it under strace, its threads but not its swtpm; the TPM's commands are logged as well.
+
+    strace counts the calls of each thread by itself: an injection strikes where one comes first.
+    """
     wanted = ",".join({*calls, "sendto"})
-    options = ["-xx", "-y", "-s", "10", "-o", str(log), "-e", f"trace={wanted}"]
+    options = [
+        "-f",
+        "-b",
+        "execve",
+        "-xx",
+        "-y",
+        "-s",
+        "10",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={wanted}",
+    ]
     if inject is not None:
         options += ["-e", f"inject={inject}"]
     return run(place, command.arguments, strace=options)
@@ -55,13 +70,14 @@ def calls_of(command: Command, bench: Bench, *names: str) -> list[Call]:
 
 
 def _read(log: Path, names: tuple[str, ...]) -> Iterator[Call]:
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for line in log.read_text(errors="replace").splitlines():
         found = _CALL.match(line)
         if found is None or found[1] not in names:
             continue
-        seen[found[1]] = seen.get(found[1], 0) + 1
-        yield Call(found[1], seen[found[1]], _path(found[1], found[2], line))
+        counted = line.split()[0], found[1]
+        seen[counted] = seen.get(counted, 0) + 1
+        yield Call(found[1], seen[counted], _path(found[1], found[2], line))
 
 
 def _path(name: str, arguments: str, line: str) -> str:

@@ -16,8 +16,8 @@ TITLE = "SIGKILL at every write, fsync, rename, link, unlink"
 def cases(bench: Bench) -> Iterator[str]:
     """COMMAND CALL NTH: the calls are counted on a run that nothing happens to."""
     for name in FIRST:
-        for call in calls_of(COMMANDS[name], bench, *CHANGING):
-            yield f"{name} {call.name} {call.nth}"
+        calls = calls_of(COMMANDS[name], bench, *CHANGING)
+        yield from dict.fromkeys(f"{name} {call.name} {call.nth}" for call in calls)
 
 
 def judge(case: str, bench: Bench) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """A software TPM of the CA's own: an swtpm child on a socketpair, its state in a directory.
 
 No port and no socket file: only this process can talk to it, and it ends with this process,
-for its end of the pair then closes. Each transaction starts and ends one (about 6 ms).
+however that ends, for its end of the pair then closes. Each transaction starts and ends one
+(about 6 ms).
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ class EmbeddedTpm:
             self._child = subprocess.Popen(  # noqa: S603  # no shell; the arguments are ours
                 [
                     found,
-                    "socket",
+                    # Not "socket": that one spins for ever, and keeps its lock on the state,
+                    # when our end closes while a command is under way (swtpm 0.7 to 0.10). This
+                    # one takes a socket as well, and ends at the first hang-up, whatever waits.
+                    "chardev",
                     "--tpm2",
                     # Relative to cwd: a comma in the path would end the option.
                     "--tpmstate",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -270,6 +271,29 @@ print(tpm.pid, flush=True)
 time.sleep(60)
 """
 
+#: Startup, a command or nothing under way, and Shutdown: the moments at which a parent may end.
+LEAVE = """
+import os, signal, sys, time
+from pathlib import Path
+from ca.keys.tpm.embedded import EmbeddedTpm
+random, shutdown = (bytes.fromhex(code) for code in ("80010000000c0000017b0008",
+                                                     "80010000000c000001450000"))
+tpm = EmbeddedTpm(Path(sys.argv[1]), manufacture=True)
+print(tpm.pid, flush=True)
+moment = sys.argv[2]
+if moment != "starting":
+    tpm.send(random)
+    tpm.receive(20)
+if moment == "shut down":
+    tpm.send(shutdown)
+    tpm.receive(20)
+if moment != "idle":
+    tpm.send(random)
+if moment == "answered":
+    time.sleep(0.1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 WRONG_PIN = """
 import sys
 from pathlib import Path
@@ -303,6 +327,41 @@ def test_the_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
         _wait_for(lambda: not is_running(child))
 
 
+@pytest.mark.parametrize("moment", ["starting", "idle", "asked", "answered", "shut down"])
+@pytest.mark.parametrize("state", ["kept", "removed"])
+def test_the_child_ends_whenever_its_parent_is_killed(
+    tmp_path: Path, moment: str, state: str
+) -> None:
+    with left_behind(tmp_path / "tpm", moment) as child:
+        if state == "removed":
+            shutil.rmtree(tmp_path / "tpm", ignore_errors=True)
+        _wait_for(lambda: not is_running(child), seconds=2)
+
+
+def test_a_process_killed_with_a_command_under_way_does_not_stop_the_next_one(lab: Lab) -> None:
+    lab.pin()
+    with left_behind(lab.tpm_dir, "asked"):
+        lab.custody().describe()
+
+
+@contextlib.contextmanager
+def left_behind(state_dir: Path, moment: str) -> Iterator[int]:
+    """The process id of a software TPM whose parent killed itself at that moment."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LEAVE, str(state_dir), moment],
+        cwd=Path(__file__).parents[3],
+        stdout=subprocess.PIPE,
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert parent.wait(20) == -signal.SIGKILL
+    try:
+        yield child
+    finally:
+        if is_running(child):
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_killed_process_does_not_stop_the_next_one(lab: Lab) -> None:
     lab.pin()
     for _ in range(5):
@@ -330,8 +389,8 @@ def test_the_tpm_library_says_nothing_on_its_own(tmp_path: Path) -> None:
     assert (ended.stdout, ended.stderr) == (b"custody.pin-wrong\n", b"")
 
 
-def _wait_for(true: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
+def _wait_for(true: Callable[[], bool], *, seconds: float = 10) -> None:
+    give_up = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < give_up
         time.sleep(0.01)

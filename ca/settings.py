@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -76,6 +75,8 @@ def read_settings(octets: bytes) -> Settings:
 
     Raises: SettingsMalformed naming every fault with its line and key.
     """
+    import tomllib  # most homes have no such file
+
     if len(octets) > MAX_SIZE:
         raise _malformed([f"the file has {len(octets)} octets, more than {MAX_SIZE}"])
     try:

@@ -27,7 +27,10 @@ def commands() -> Iterator[tuple[str, ...]]:
 
     def below(path: tuple[str, ...], command: Any) -> Iterator[tuple[str, ...]]:
         yield path
-        for name, child in getattr(command, "commands", {}).items():
+        if not hasattr(command, "list_commands"):
+            return
+        for name in command.list_commands(None):
+            child = command.get_command(None, name)
             if not child.hidden:
                 yield from below((*path, name), child)
 

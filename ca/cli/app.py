@@ -10,24 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ca.cli import (
-    audit,
-    backup,
-    ceremony,
-    crl,
-    issuing,
-    kit,
-    lost,
-    profile,
-    prove,
-    reports,
-    request,
-    revocation,
-    schedule,
-    tpm,
-    trust,
-    verification,
-)
+from ca.cli.loading import LazyGroup
 from ca.cli.output import say, show_error
 from ca.errors import (
     ConfigurationError,
@@ -59,6 +42,7 @@ EPILOG = """Exit status: 0 done; 1 failed, or some of many failed; 2 wrong usage
 
 app = typer.Typer(
     name="homeca",
+    cls=LazyGroup,
     help="A certificate authority for a home, with its keys in a TPM.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -87,27 +71,6 @@ def _root(
 
     Start with `homeca init-root`, then `homeca init-intermediate`, then sign requests.
     """
-
-
-for group in (
-    ceremony,
-    issuing,
-    kit,
-    revocation,
-    lost,
-    crl,
-    backup,
-    schedule,
-    reports,
-    verification,
-    prove,
-):
-    group.register(app)
-app.add_typer(request.app, name="request")
-app.add_typer(trust.app, name="trust")
-app.add_typer(profile.app, name="profile")
-app.add_typer(tpm.app, name="tpm")
-app.add_typer(audit.app, name="audit")
 
 
 def exit_status(error: HomecaError) -> int:

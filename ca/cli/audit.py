@@ -17,6 +17,11 @@ app = typer.Typer(
 )
 
 
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    program.add_typer(app, name="audit")
+
+
 @app.callback()
 def _group() -> None:
     """Verify and show the ledger: what this CA did, anchored in its TPM."""

@@ -29,6 +29,11 @@ app = typer.Typer(
 )
 
 
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    program.add_typer(app, name="profile")
+
+
 class Key(StrEnum):
     """What --key takes."""
 

@@ -17,6 +17,11 @@ app = typer.Typer(
 )
 
 
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    program.add_typer(app, name="request")
+
+
 class Program(StrEnum):
     """What --for takes."""
 

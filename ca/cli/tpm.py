@@ -28,6 +28,11 @@ app = typer.Typer(
 )
 
 
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    program.add_typer(app, name="tpm")
+
+
 @app.callback()
 def _group() -> None:
     """Look at the TPM that holds, or could hold, this CA's keys."""

@@ -28,6 +28,11 @@ app = typer.Typer(
 )
 
 
+def register(program: typer.Typer) -> None:
+    """Add the group to the program."""
+    program.add_typer(app, name="trust")
+
+
 class Store(StrEnum):
     """What --store takes."""
 

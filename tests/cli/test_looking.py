@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import typer
+from typer.main import get_group
 
 from ca.algorithms import EC_P256, KeyKind
+from ca.cli.loading import MODULES
 from ca.interfaces.custody import KeyCustody, SealedKey
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.values import Secret
@@ -286,21 +292,58 @@ def test_tpm_info_of_a_home_that_lost_its_tpm_does_not_make_another(house: House
     ["sqlalchemy", "alembic", "tpm2_pytss", "jinja2", "cryptography", "asn1crypto", "rich"],
 )
 def test_help_loads_nothing_heavy(module: str) -> None:
-    import subprocess
-    import sys
+    done = _program(
+        f"""
+try:
+    app(["--help"], standalone_mode=True)
+except SystemExit as ended:
+    sys.exit(ended.code or {module!r} in sys.modules)
+"""
+    )
 
-    done = subprocess.run(
+    assert (done.returncode, "init-root" in done.stdout) == (0, True)
+
+
+def test_a_command_loads_no_other() -> None:
+    done = _program(
+        """
+app(["list", "--help"], standalone_mode=False)
+print(sorted(set(MODULES) & {name.removeprefix("ca.cli.") for name in sys.modules}))
+"""
+    )
+
+    assert done.stdout.endswith("['reports']\n"), done.stderr
+
+
+@pytest.mark.parametrize(("module", "names"), MODULES.items())
+def test_each_module_registers_the_commands_it_is_loaded_for(
+    module: str, names: tuple[str, ...]
+) -> None:
+    part = typer.Typer()
+    import_module(f"ca.cli.{module}").register(part)
+
+    assert tuple(get_group(part).commands) == names
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    done = _program('app(["sing"])')
+
+    assert "Did you mean 'sign'?" in done.stderr
+
+
+def _program(then: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             sys.executable,
             "-c",
-            f"import sys, ca.cli.app; sys.exit({module!r} in sys.modules)",
+            f"import sys; from ca.cli.app import app; from ca.cli.loading import MODULES\n{then}",
         ],
         check=False,
+        capture_output=True,
+        text=True,
         timeout=60,
         cwd=Path(__file__).resolve().parents[2],
     )
-
-    assert done.returncode == 0
 
 
 def test_the_shell_completes_serials_issuers_and_profiles(common_house: House) -> None:

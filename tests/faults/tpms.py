@@ -168,6 +168,7 @@ def _with_files(place: Path, act: str, fault: str, bench: Bench, before: Sight) 
         yield f"I2 a certificate was issued with {fault}"
     made = {path.name for path in (home / "keys").iterdir()}
     for name in ("tpm", "keys"):
+        (home / name).mkdir(mode=0o700, exist_ok=True)
         for path in (aside / name).iterdir():
             shutil.copy2(path, home / name / path.name)
     for name in made - {path.name for path in (aside / "keys").iterdir()}:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from asn1crypto import algos, core, keys, x509
-
-from ca.algorithms import Family, Scheme, SignatureAlgorithm
+from ca.algorithms import HASHES, Family, Scheme, SignatureAlgorithm
+from ca.encoding import tlv
 from ca.encoding.extensions import Extension
 from ca.errors import EncodingError
 from ca.interfaces.values import Serial, Validity
@@ -19,15 +18,19 @@ from ca.interfaces.values import Serial, Validity
 #: First instant that needs GeneralizedTime (RFC 5280 §4.1.2.5).
 GENERALIZED_FROM = datetime(2050, 1, 1, tzinfo=UTC)
 
+_MGF1 = "1.2.840.113549.1.1.8"
+_VERSION_3 = tlv.tagged(0, tlv.integer(2))
+
 
 def new_serial(entropy: Callable[[int], bytes]) -> Serial:
     """158 random bits under a fixed top bit: positive, 20 octets in DER (RFC 5280 §4.1.2.2)."""
     return Serial(int.from_bytes(entropy(20), "big") >> 2 | 1 << 158)
 
 
-def asn1_time(moment: datetime) -> x509.Time:
-    """UTCTime through 2049, GeneralizedTime from 2050, whole seconds, Z (RFC 5280 §4.1.2.5).
+def asn1_time(moment: datetime) -> bytes:
+    """DER Time: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5).
 
+    moment: aware, whole seconds; written with Z.
     Raises: EncodingError for a naive time, a fraction of a second, or a year UTCTime cannot say.
     """
     if moment.tzinfo is None or moment.microsecond:
@@ -40,33 +43,29 @@ def asn1_time(moment: datetime) -> x509.Time:
         raise EncodingError(
             f"{moment.isoformat()} is before 1950", remedy="set the clock, then try again"
         )
-    form = "utc_time" if moment < GENERALIZED_FROM else "general_time"
-    return x509.Time({form: moment})
+    if moment < GENERALIZED_FROM:
+        return tlv.tlv(tlv.UTC_TIME, moment.strftime("%y%m%d%H%M%SZ").encode())
+    return tlv.tlv(tlv.GENERALIZED_TIME, moment.strftime("%Y%m%d%H%M%SZ").encode())
 
 
 @lru_cache(maxsize=16)
-def _algorithm_octets(algorithm: SignatureAlgorithm) -> bytes:
-    """AlgorithmIdentifier: NULL for PKCS#1 (RFC 4055 §5), absent for ECDSA and EdDSA
-    (RFC 5758 §3.2, RFC 8410 §3), hash and salt length for PSS (RFC 4055 §3.1)."""
-    fields: dict[str, object] = {"algorithm": algorithm.oid}
+def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
+    """DER AlgorithmIdentifier of a signature, the same octets inside and outside the TBS.
+
+    NULL for PKCS#1 (RFC 4055 §5), absent for ECDSA and EdDSA (RFC 5758 §3.2, RFC 8410 §3), hash
+    and salt length for PSS (RFC 4055 §3.1).
+    """
+    parameters = b""
     if algorithm.scheme is Scheme.PSS:
-        digest = {"algorithm": algorithm.hash}
-        sizes = {"sha256": 32, "sha384": 48, "sha512": 64}
-        fields["parameters"] = algos.RSASSAPSSParams(
-            {
-                "hash_algorithm": digest,
-                "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": digest},
-                "salt_length": sizes[algorithm.hash],
-            }
+        digest = tlv.sequence(tlv.oid(HASHES[algorithm.hash].oid), tlv.null())  # CA/B BR 7.1.3.2.1
+        parameters = tlv.sequence(
+            tlv.tagged(0, digest),
+            tlv.tagged(1, tlv.sequence(tlv.oid(_MGF1), digest)),
+            tlv.tagged(2, tlv.integer(HASHES[algorithm.hash].size)),
         )
     elif algorithm.family is Family.RSA:
-        fields["parameters"] = core.Null()
-    return bytes(algos.SignedDigestAlgorithm(fields).dump())
-
-
-def signature_identifier(algorithm: SignatureAlgorithm) -> algos.SignedDigestAlgorithm:
-    """The AlgorithmIdentifier of a signature, the same octets inside and outside the TBS."""
-    return algos.SignedDigestAlgorithm.load(_algorithm_octets(algorithm))
+        parameters = tlv.null()
+    return tlv.sequence(tlv.oid(algorithm.oid), parameters)
 
 
 def build_tbs(
@@ -84,48 +83,30 @@ def build_tbs(
     issuer_der:  the issuer's subject, octet for octet: name chaining compares octets.
     extensions:  in the order they are to stand; b"" has no place here, leave them out instead.
     """
-    tbs = x509.TbsCertificate(
-        {
-            "version": "v3",
-            "serial_number": int(serial),
-            "signature": signature_identifier(algorithm),
-            "issuer": x509.Name.load(issuer_der),
-            "validity": {
-                "not_before": asn1_time(validity.not_before),
-                "not_after": asn1_time(validity.not_after),
-            },
-            "subject": x509.Name.load(subject_der),
-            "subject_public_key_info": keys.PublicKeyInfo.load(spki),
-            "extensions": [
-                {
-                    "extn_id": extension.oid,
-                    "critical": extension.critical,
-                    "extn_value": core.ParsableOctetString(extension.value),
-                }
-                for extension in extensions
-            ],
-        }
+    return tlv.sequence(
+        _VERSION_3,
+        tlv.integer(serial),
+        signature_identifier(algorithm),
+        issuer_der,
+        tlv.sequence(asn1_time(validity.not_before), asn1_time(validity.not_after)),
+        subject_der,
+        spki,
+        tlv.tagged(3, tlv.sequence(*map(extension_der, extensions))),
     )
-    return bytes(tbs.dump())
 
 
-class _Signed(core.Sequence):  # type: ignore[misc]  # asn1crypto is untyped
-    """SEQUENCE { toBeSigned, AlgorithmIdentifier, BIT STRING }: certificates and CRLs alike."""
+@lru_cache(maxsize=64)
+def extension_der(extension: Extension) -> bytes:
+    """DER Extension; FALSE is the default of critical and so not encoded (RFC 5280 §4.1.2.9).
 
-    _fields = [  # noqa: RUF012 - asn1crypto's own way of declaring fields
-        ("tbs", core.Any),
-        ("signature_algorithm", algos.SignedDigestAlgorithm),
-        ("signature", core.OctetBitString),
-    ]
+    Remembered: of the extensions of a batch only the names and the subject's key differ.
+    """
+    critical = tlv.boolean(True) if extension.critical else b""
+    return tlv.sequence(tlv.oid(extension.oid), critical, tlv.octet_string(extension.value))
 
 
 def assemble(tbs: bytes, algorithm: SignatureAlgorithm, signature: bytes) -> bytes:
     """DER Certificate or CertificateList around exactly these TBS octets (RFC 5280 §4.1.1)."""
-    signed = _Signed(
-        {
-            "tbs": core.Any.load(tbs),
-            "signature_algorithm": signature_identifier(algorithm),
-            "signature": signature,
-        }
+    return tlv.sequence(
+        tbs, signature_identifier(algorithm), tlv.tlv(tlv.BIT_STRING, b"\0" + signature)
     )
-    return bytes(signed.dump())

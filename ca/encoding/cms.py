@@ -35,7 +35,7 @@ def signed_attributes(content: bytes, *, algorithm: SignatureAlgorithm, at: date
         (
             _attribute(_CONTENT_TYPE, tlv.oid(_DATA)),
             _attribute(_MESSAGE_DIGEST, tlv.octet_string(digest)),
-            _attribute(_SIGNING_TIME, bytes(asn1_time(at).dump())),
+            _attribute(_SIGNING_TIME, asn1_time(at)),
         )
     )
 
@@ -88,4 +88,4 @@ def _signature_algorithm(algorithm: SignatureAlgorithm) -> bytes:
     """rsaEncryption for RSA, which every reader of CMS must know (RFC 3370 §3.2)."""
     if algorithm.family is Family.RSA:
         return tlv.sequence(tlv.oid(_RSA_ENCRYPTION), tlv.null())
-    return bytes(signature_identifier(algorithm).dump())
+    return signature_identifier(algorithm)

@@ -7,18 +7,22 @@ a list of a hundred thousand is then a concatenation.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-
-from asn1crypto import core, crl, x509
+from datetime import UTC, datetime
 
 from ca.algorithms import SignatureAlgorithm
-from ca.encoding.certificate import asn1_time, signature_identifier
-from ca.encoding.tlv import tlv
+from ca.encoding import tlv
+from ca.encoding.certificate import asn1_time, extension_der, signature_identifier
+from ca.encoding.extensions import (
+    AUTHORITY_KEY_IDENTIFIER,
+    Extension,
+    authority_key_identifier,
+)
 from ca.interfaces.revocation import REASON_CODES, Reason
 
-_ENUMERATED = 0x0A
-_SEQUENCE = 0x30
-_EXPLICIT_0 = 0xA0
+_REASON_CODE = "2.5.29.21"
+_INVALIDITY_DATE = "2.5.29.24"
+_CRL_NUMBER = "2.5.29.20"
+_VERSION_2 = tlv.integer(1)
 
 
 def crl_entry(
@@ -29,23 +33,19 @@ def crl_entry(
     reasonCode is left out for `unspecified` (§5.3.1), never critical; invalidityDate is always
     GeneralizedTime (§5.3.2).
     """
-    extensions: list[dict[str, object]] = []
+    extensions: list[bytes] = []
     if reason is not Reason.UNSPECIFIED:
-        code = tlv(_ENUMERATED, bytes([REASON_CODES[reason]]))
-        extensions.append(_extension("2.5.29.21", code))
+        code = tlv.tlv(tlv.ENUMERATED, bytes([REASON_CODES[reason]]))
+        extensions.append(extension_der(Extension(_REASON_CODE, False, code)))
     if invalidity is not None:
-        extensions.append(_extension("2.5.29.24", core.GeneralizedTime(invalidity).dump()))
-    entry: dict[str, object] = {
-        "user_certificate": serial,
-        "revocation_date": asn1_time(revoked_at),
-    }
-    if extensions:
-        entry["crl_entry_extensions"] = extensions
-    return bytes(crl.RevokedCertificate(entry).dump())
-
-
-def _extension(oid: str, value: bytes) -> dict[str, object]:
-    return {"extn_id": oid, "critical": False, "extn_value": core.ParsableOctetString(value)}
+        text = f"{invalidity.astimezone(UTC):%Y%m%d%H%M%SZ}".encode()
+        date = tlv.tlv(tlv.GENERALIZED_TIME, text)
+        extensions.append(extension_der(Extension(_INVALIDITY_DATE, False, date)))
+    return tlv.sequence(
+        tlv.integer(serial),
+        asn1_time(revoked_at),
+        tlv.sequence(*extensions) if extensions else b"",
+    )
 
 
 def build_crl_tbs(
@@ -64,26 +64,23 @@ def build_crl_tbs(
     that lacks the very same CDP, the root's own included ("different CRL scope"). Without one
     the list covers certificates with and without a CDP, on Windows too (AD CS writes none).
 
-    entries: from `crl_entry`, in the order they are to stand; none: the field is absent, not
-             empty (§5.1.2.6).
+    entries: from `crl_entry`, in the order they are to stand, one or many in each piece; none:
+             the field is absent, not empty (§5.1.2.6).
     """
-    listed = b"".join(entries)
-    parts = [
-        core.Integer(1).dump(),  # version v2
-        signature_identifier(algorithm).dump(),
-        issuer_der,
-        asn1_time(this_update).dump(),
-        asn1_time(next_update).dump(),
-    ]
-    if listed:
-        parts.append(tlv(_SEQUENCE, listed))
-    extensions = crl.TBSCertListExtensions(
-        [
-            _extension(
-                "2.5.29.35", x509.AuthorityKeyIdentifier({"key_identifier": issuer_ski}).dump()
-            ),
-            _extension("2.5.29.20", core.Integer(number).dump()),
-        ]
+    listed = tuple(entries)
+    size = sum(map(len, listed))
+    aki = authority_key_identifier(issuer_ski)
+    extensions = tlv.sequence(
+        extension_der(Extension(AUTHORITY_KEY_IDENTIFIER, False, aki)),
+        extension_der(Extension(_CRL_NUMBER, False, tlv.integer(number))),
     )
-    parts.append(tlv(_EXPLICIT_0, extensions.dump()))
-    return tlv(_SEQUENCE, b"".join(parts))
+    return tlv.sequence(
+        _VERSION_2,
+        signature_identifier(algorithm),
+        issuer_der,
+        asn1_time(this_update),
+        asn1_time(next_update),
+        tlv.header(tlv.SEQUENCE, size) if size else b"",
+        *listed,
+        tlv.tagged(0, extensions),
+    )

@@ -151,6 +151,21 @@ def open_auditor(opening: Opening) -> Iterator[Auditor]:
         yield Auditor(store=store, custody=custody, clock=system_clock, keeper=keeper)
 
 
+def auditor_of(facility: Facility) -> Auditor:
+    """The ledger of a CA that is open, to be looked at."""
+    from ca.ledger.auditor import Auditor
+    from ca.ledger.keeper import Keeper
+
+    return Auditor(
+        store=facility.store,
+        custody=facility.custody,
+        clock=facility.clock,
+        keeper=Keeper(
+            facility.store, facility.custody, clock=facility.clock, on_warning=facility.on_wait
+        ),
+    )
+
+
 def kept_settings(settings: Settings, home: Home) -> dict[str, object]:
     """What the ledger keeps of homeca.toml: all but the database's URL, which may hold a password.
 
@@ -257,18 +272,10 @@ def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> 
     read = tuple(read_checkpoint(text) for text in checkpoints)
 
     def witness(facility: Facility) -> Iterator[Violation]:
-        from ca.ledger.auditor import Auditor
-        from ca.ledger.keeper import Keeper
-
         custody = cache(
             lambda: open_custody(opening, facility.home, facility.settings, facility.store)
         )
-        auditor = Auditor(
-            store=facility.store,
-            custody=custody,
-            clock=system_clock,
-            keeper=Keeper(facility.store, custody, clock=system_clock, on_warning=opening.on_wait),
-        )
+        auditor = auditor_of(replace(facility, custody=custody, on_wait=opening.on_wait))
         try:
             audit = auditor.audit(ask_tpm=True, checkpoints=read)
         except CustodyError as error:

@@ -55,7 +55,7 @@ def verify_ledger(
         audit = auditor.audit(
             ask_tpm=ask_tpm,
             checkpoints=given,
-            published=_published(place, auditor.store),
+            published=published_lists(place, auditor.store),
             certificates=ders,
         )
         count = 0
@@ -128,12 +128,17 @@ def _read(path: Path, limit: int) -> bytes:
         ) from error
 
 
-def _published(home: Home, store: CertificateStore) -> dict[str, bytes]:
-    """The lists that are valid now, as they lie in crl/; that one is missing, `status` says."""
+def published_lists(home: Home, store: CertificateStore) -> dict[str, bytes]:
+    """The lists that are valid now, as they lie in crl/; that one is missing, `status` says.
+
+    Those of a root whose key is in another home were brought: this ledger does not tell of them.
+    """
     from ca.encoding.containers import MAX_CRLS_FILE
 
     found = {}
     for issuer in store.issuers():
+        if not (issuer.has_key or issuer.is_elsewhere):
+            continue
         try:
             found[issuer.slug] = read_bounded(home.crl / f"{issuer.slug}.crl", MAX_CRLS_FILE)
         except (OutputFailed, ValueError):

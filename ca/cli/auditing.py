@@ -1,17 +1,28 @@
-"""`homeca check`: findings as they come, then how many."""
+"""`homeca check`: findings as they come, those of the ledger last; then how many."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ca.cli.audit_verifying import published_lists
 from ca.cli.opening import facility
 from ca.cli.output import JSON_SCHEMA, bad, compact, good, many, result
 from ca.cli.progress import Progress
-from ca.services.finding import Finding, Gravity
+from ca.errors import CustodyError
+from ca.names.showing import visible
+from ca.services.finding import Finding, Gravity, error, warning
 from ca.services.inspection import inspect, total_rows
+from ca.wiring import auditor_of
+
+if TYPE_CHECKING:
+    from ca.ledger.audit import Audit
+    from ca.services.facility import Facility
 
 #: As `verify` and `lint` end when something is wrong.
 FOUND = 6
@@ -31,8 +42,13 @@ def check_home(
         print(f'{{"schema": {JSON_SCHEMA}, "findings": [')
     with facility(home, tpm=tpm, pin_file=pin_file) as found:
         rows = total_rows(found)
+        audit, unasked = _audit(found)
         with Progress(rows, "checking") as progress:
-            for finding in inspect(found, load_keys=load_keys, on_row=progress.advance):
+            for finding in chain(
+                inspect(found, load_keys=load_keys, on_row=progress.advance),
+                unasked,
+                _of_ledger(audit),
+            ):
                 if as_json:
                     sys.stdout.write((",\n" if any(counted.values()) else "") + _as_json(finding))
                 else:
@@ -40,14 +56,54 @@ def check_home(
                 counted[finding.gravity] += 1
     errors, warnings = counted[Gravity.ERROR], counted[Gravity.WARNING]
     if as_json:
-        print(f'\n], "rows": {rows}, "errors": {errors}, "warnings": {warnings}}}')
-    elif errors or warnings:
-        told = f"{bad(many(errors, 'error'))}, {many(warnings, 'warning')}"
-        result(f"{many(rows, 'certificate')} checked: {told}")
+        ledger = f'"ledger": {compact(_ledger_json(audit))}'
+        print(f'\n], "rows": {rows}, {ledger}, "errors": {errors}, "warnings": {warnings}}}')
     else:
-        result(f"{many(rows, 'certificate')} checked: {good('nothing is wrong')}")
+        seen = f"{many(rows, 'certificate')} and {audit.entries} entries of the ledger checked"
+        if errors or warnings:
+            result(f"{seen}: {bad(many(errors, 'error'))}, {many(warnings, 'warning')}")
+        else:
+            result(f"{seen}: {good('nothing is wrong')}")
+        if audit.found is not None:
+            result(f"the TPM holds entry {audit.found.seq} of the ledger")
     if errors:
         raise typer.Exit(FOUND)
+
+
+def _audit(found: Facility) -> tuple[Audit, tuple[Finding, ...]]:
+    """The walk along the ledger; and that the TPM could not be asked, if so."""
+    auditor = auditor_of(found)
+    published = published_lists(found.home, found.store)
+    try:
+        if found.store.custody() is not None:
+            return auditor.audit(ask_tpm=True, published=published), ()
+        why, remedy = "no TPM is recorded here", "run it where the keys are"
+    except CustodyError as failure:
+        why, remedy = failure.problem, failure.remedy
+    unasked = warning(
+        "check.ledger.not-compared",
+        "the ledger",
+        f"was not compared with its anchor, so an old copy of the database looks as good: {why}",
+        f"{remedy}; then `homeca audit verify`",
+    )
+    return auditor.audit(ask_tpm=False, published=published), (unasked,)
+
+
+def _of_ledger(audit: Audit) -> Iterator[Finding]:
+    for violation in audit.violations():
+        text = visible(violation.text)
+        yield error(f"check.{violation.rule}", "the ledger", text, violation.remedy)
+
+
+def _ledger_json(audit: Audit) -> dict[str, Any]:
+    found = audit.found
+    return {
+        "entries": audit.entries,
+        "serials": audit.serials,
+        "tpm_asked": audit.anchor is not None or audit.refused is not None,
+        "anchored": found.seq if found is not None else None,
+        "waiting": found.waiting if found is not None else None,
+    }
 
 
 def _as_text(finding: Finding) -> str:

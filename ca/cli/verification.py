@@ -110,12 +110,13 @@ def check(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit the whole record: every row against its octets, every CRL, key file and file mode.
+    """Audit the whole record: every row against its octets, every CRL, key file, mode, the ledger.
 
     DER against columns, signatures, chains, lint, the profile that decided each certificate, CRLs
-    against revocations, key blobs against certificates, published files, modes. Reads all and
-    changes nothing. Run it after a crash, a restore, a disk fault, and now and then. Exit status
-    6 when an error is found.
+    against revocations, key blobs against certificates, published files, modes; at last the
+    ledger against all of it and against its anchor in the TPM, as `homeca audit verify` does.
+    Reads all and changes nothing. Run it after a crash, a restore, a disk fault, and now and then.
+    Exit status 6 when an error is found; a TPM that cannot be asked is a warning.
 
     Example: homeca check --load-keys
     """

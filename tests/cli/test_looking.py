@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -185,7 +186,11 @@ def test_check_says_nothing_is_wrong(common_house: House) -> None:
     said = run(common_house, "check")
 
     assert said.status == 0
-    assert said.text == "7 certificates checked: nothing is wrong\n"
+    entries = common_house.homeca.json("audit", "verify")["entries"]
+    assert said.text == (
+        f"7 certificates and {entries} entries of the ledger checked: nothing is wrong\n"
+        f"the TPM holds entry {entries} of the ledger\n"
+    )
 
 
 def test_check_ends_with_6_and_says_where_and_what(house: House) -> None:
@@ -200,7 +205,8 @@ def test_check_ends_with_6_and_says_where_and_what(house: House) -> None:
     assert said.status == 6
     assert f"error: serial {house.serial('nas')}" in said.text
     assert "[check.row.subject]" in said.text
-    assert "7 certificates checked: 1 error, 0 warnings" in said.text
+    assert "[check.ledger.row-changed]" in said.text
+    assert ": 2 errors, 0 warnings" in said.text
 
 
 def test_check_json_is_one_document(house: House) -> None:
@@ -216,6 +222,41 @@ def test_check_json_is_one_document(house: House) -> None:
         "check.published.missing",
     }
     assert shown["errors"] == 2
+    assert shown["ledger"]["tpm_asked"]
+    assert shown["ledger"]["anchored"] == shown["ledger"]["entries"]
+
+
+def test_check_ends_with_6_when_the_database_is_older_than_its_anchor(
+    house: House, tmp_path: Path
+) -> None:
+    copy = tmp_path / "old.db"
+    shutil.copy(house.home / "homeca.db", copy)
+    house.homeca.must("sign", house.file("laptop.csr"), "--profile", "vpn-client", "--out", "-")
+    house.homeca.must("sign", house.file("nas.csr"), "--profile", "tls-server", "--out", "-")
+    for left in house.home.glob("homeca.db*"):
+        left.unlink()
+    shutil.copy(copy, house.home / "homeca.db")
+
+    said = run(house, "check")
+
+    assert said.status == 6
+    assert "older than its anchor" in said.text
+    assert "[check.ledger.anchor]" in said.text
+    assert "homeca audit accept" in said.text
+
+
+def test_check_without_its_tpm_says_that_the_anchor_was_not_compared(house: House) -> None:
+    (house.home / "tpm/tpm2-00.permall").unlink()
+
+    said = run(house, "check")
+    shown = json.loads(run(house, "check", "--json").text)
+
+    assert said.status == 0
+    assert "[check.ledger.not-compared]" in said.text
+    assert "then `homeca audit verify`" in said.text
+    assert ": 0 errors, 1 warning" in said.text
+    assert not shown["ledger"]["tpm_asked"]
+    assert shown["ledger"]["anchored"] is None
 
 
 def test_check_loads_the_keys_when_told(house: House) -> None:

@@ -287,7 +287,8 @@ def status(
     """Say how this CA stands: issuers, where their keys live, CRLs, what ends soon.
 
     Run it now and then, or let a timer do it: the exit status is 0 when all is well and 1 when
-    something needs attention. It says what, and which command helps. The TPM is not asked.
+    something needs attention. It says what, and which command helps. The TPM is not asked: whether
+    the record is still the newest, `homeca check` and `homeca audit verify` say.
 
     Example: homeca status || mail -s "the CA needs you" me@home.arpa
     """

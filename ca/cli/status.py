@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ca.cli.describing import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
 from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
+from ca.errors import LedgerBroken
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.nodes import NodeRecord
+from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
 from ca.services.premises import Concern
 from ca.services.standing import IssuerStanding, Standing, standing
 from ca.wiring import system_clock
 
+if TYPE_CHECKING:
+    from ca.ledger.standing import LedgerStanding
+
 
 def show_status(home: Path | None, *, as_json: bool) -> bool:
     """Show it; is all well?"""
     with record(home) as (place, store):
         found = standing(store, place, at=system_clock())
+        ledger, doubts = _of_ledger(store, found)
+        found = replace(found, concerns=(*found.concerns, *doubts))
         if as_json:
-            document(**_as_json(found, place.path))
+            document(**_as_json(found, place.path), ledger=_ledger_json(ledger))
         else:
-            _print(found, place.path)
+            _print(found, place.path, ledger)
     return found.is_well
 
 
@@ -50,9 +58,27 @@ def write_calendar(path: Path, home: Path | None) -> None:
     result(f"{visible(str(path))}: {many(len(ends), 'date')}")
 
 
-def _print(found: Standing, home: Path) -> None:
+def _of_ledger(
+    store: CertificateStore, found: Standing
+) -> tuple[LedgerStanding | None, tuple[Concern, ...]]:
+    """How the ledger stands as far as it says so itself, and what is to be seen to."""
+    from ca.ledger.standing import ledger_standing
+
+    try:
+        ledger = ledger_standing(store)
+    except LedgerBroken as error:
+        return None, (Concern("ledger.broken", error.problem, error.remedy),)
+    if ledger.compared is None and any(one.issuer.has_key for one in found.issuers):
+        text = "the ledger has no anchor in this TPM: nothing is signed until it has one"
+        remedy = "run `homeca audit verify`, then `homeca audit accept`"
+        return ledger, (Concern("ledger.unanchored", text, remedy),)
+    return ledger, ()
+
+
+def _print(found: Standing, home: Path, ledger: LedgerStanding | None) -> None:
     result(f"{strong('home')}     {visible(str(home))}")
     result(f"{strong('custody')}  {_custody_text(found.custody)}")
+    result(f"{strong('ledger')}   {_ledger_text(ledger)}")
     result("")
     result(strong("issuers"))
     for top in found.tops:
@@ -111,6 +137,19 @@ def _custody_text(custody: Custody | None) -> str:
     shown = bad(kind.upper()) if custody.kind is CustodyKind.SOFTWARE_TPM else good(kind)
     model = " ".join(f"{custody.manufacturer} {custody.model}".split())
     return f"{shown}, {visible(model)}, firmware {visible(custody.firmware)}, {custody.tcti}"
+
+
+def _ledger_text(ledger: LedgerStanding | None) -> str:
+    if ledger is None:
+        return bad("cannot be read")
+    entries = f"{ledger.entries} entries" if ledger.entries != 1 else "1 entry"
+    if ledger.compared is None:
+        return f"{entries}, not anchored in this TPM"
+    return f"{entries}, last compared with its anchor in the TPM {when(ledger.compared)}"
+
+
+def _ledger_json(ledger: LedgerStanding | None) -> dict[str, Any] | None:
+    return None if ledger is None else asdict(ledger)
 
 
 def _node_text(node: NodeRecord) -> str:

@@ -72,16 +72,22 @@ def known_anchor(store: CertificateStore, tpm: bytes, ledger: bytes) -> Known | 
 
     Raises: LedgerBroken when such an entry cannot be read.
     """
-    newest: LedgerEntry | None = None
-    for event in (LedgerEvent.ANCHORED, LedgerEvent.ACCEPTED, LedgerEvent.ANCHOR_PLACED):
-        entry = next(
-            (e for e in store.ledger_notes(event) if _details(e).get("tpm") == tpm.hex()), None
-        )
-        if entry is not None and (newest is None or entry.seq > newest.seq):
-            newest = entry
-    if newest is None:
-        return None
-    said = _details(newest)
+    newest = newest_note(store, tpm)
+    return None if newest is None else known_from(newest, tpm, ledger)
+
+
+def newest_note(store: CertificateStore, tpm: bytes) -> LedgerEntry | None:
+    """The newest entry about the anchor in this TPM. Raises: LedgerBroken."""
+    notes = (
+        next((e for e in store.ledger_notes(event) if _details(e).get("tpm") == tpm.hex()), None)
+        for event in (LedgerEvent.ANCHORED, LedgerEvent.ACCEPTED, LedgerEvent.ANCHOR_PLACED)
+    )
+    return max((one for one in notes if one is not None), key=lambda e: e.seq, default=None)
+
+
+def known_from(note: LedgerEntry, tpm: bytes, ledger: bytes) -> Known:
+    """What such an entry says. Raises: LedgerBroken."""
+    said = _details(note)
     try:
         return Known(
             place=AnchorPlace(
@@ -92,7 +98,7 @@ def known_anchor(store: CertificateStore, tpm: bytes, ledger: bytes) -> Known | 
             count=int(said["count"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(newest) from error
+        raise _unreadable(note) from error
 
 
 def _details(entry: LedgerEntry) -> dict[str, str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -73,6 +74,42 @@ def test_status_needs_no_tpm(house: House) -> None:
     (house.home / "tpm/tpm2-00.permall").unlink()
 
     assert "Test Root CA" in run(house, "status").text
+
+
+def test_status_says_when_a_command_last_compared_the_ledger_with_its_anchor(house: House) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    house.homeca.must("revoke", house.file("brief.crt"), "--crl")
+
+    said = run(house, "status")
+
+    (line,) = [line for line in said.text.splitlines() if line.startswith("ledger ")]
+    entries = house.homeca.json("audit", "verify")["entries"]
+    assert line.startswith(f"ledger   {entries} entries, last compared with its anchor in the TPM ")
+    assert datetime.fromisoformat(line.split()[-1]) >= before
+    told = json.loads(run(house, "status", "--json").text)["ledger"]
+    assert told["entries"] == entries
+    assert 0 < told["anchored"] < entries
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        ("DELETE FROM ledger WHERE event LIKE 'anchor%'", "ledger.unanchored"),
+        ("UPDATE ledger SET details = '{' WHERE event LIKE 'anchor%'", "ledger.broken"),
+    ],
+)
+def test_status_ends_with_1_when_the_ledger_cannot_tell_of_its_anchor(
+    house: House, damage: str, rule: str
+) -> None:
+    house.homeca.must("revoke", house.file("brief.crt"), "--crl")
+    with house.database() as database:
+        database.execute(damage)
+
+    said = run(house, "status")
+
+    assert said.status == 1
+    assert f"[{rule}]" in said.text
+    assert "homeca audit verify" in said.text
 
 
 def test_an_interrupted_signature_is_settled_and_said_by_the_next_command(house: House) -> None:

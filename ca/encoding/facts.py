@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from ca.encoding import tlv
 from ca.encoding.dn import decode_name
@@ -364,6 +364,23 @@ class EntryFacts(NamedTuple):
     others: tuple[str, ...]
 
 
+class EntryRun(NamedTuple):
+    """Some entries that follow each other in a list.
+
+    serials: content octets of each INTEGER; what is in DER has one form for each number.
+    newest:  the latest date, YYMMDDHHMMSS, if all of them are plain: the serial positive and of 20
+             octets, the date a UTCTime from 2000 to 2049 at a time of day there is, no extension
+             but one not critical reason code that is permanent and not `unspecified`; else b"".
+    days:    YYMMDD of each date then: perhaps of a day there is not.
+    entries: the same ones, to be read one by one.
+    """
+
+    serials: tuple[bytes, ...]
+    newest: bytes
+    days: frozenset[bytes]
+    entries: Entries
+
+
 class Entries(Protocol):
     """revokedCertificates, read again each time it is iterated; flat memory."""
 
@@ -375,6 +392,21 @@ class Entries(Protocol):
         """Each serial and the octets behind it in its entry: the same ones stand in thousands.
 
         Raises: CertificateMalformed for what is no SEQUENCE of an INTEGER and something.
+        """
+        ...
+
+    def runs(self) -> Iterator[EntryRun]:
+        """All of them, hundreds at a time: for what must look at each, and soon be done.
+
+        Raises: as `split`.
+        """
+        ...
+
+    def gone_from(self, later: Self) -> Iterator[tuple[int, bytes]]:
+        """Those whose serial is not in a later list, as `split` gives them.
+
+        Soon done where the lists have the same order: one is then mostly a copy of the other.
+        Raises: as `split`.
         """
         ...
 

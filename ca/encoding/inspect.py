@@ -7,29 +7,23 @@ same in `faults`. Neither verifies a signature.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ca.encoding import inspect_fields as fields
 from ca.encoding import tlv
+from ca.encoding.crl_entries import CrlEntries
 from ca.encoding.der import check_der
 from ca.encoding.facts import (
     AlgorithmFacts,
     CertificateFacts,
     CrlFacts,
     CrlTbsFacts,
-    EntryFacts,
     ExtensionFacts,
     Fault,
     TbsFacts,
-    TimeFacts,
 )
-from ca.encoding.inspect_extensions import (
-    CERTIFICATE_EXTENSIONS,
-    CRL_EXTENSIONS,
-    INVALIDITY_DATE,
-    REASON_CODE,
-)
+from ca.encoding.inspect_extensions import CERTIFICATE_EXTENSIONS, CRL_EXTENSIONS
 from ca.encoding.reader import Reader, malformed
 from ca.errors import CertificateMalformed, EncodingError
 
@@ -170,7 +164,7 @@ def read_crl_tbs(der: bytes, *, tolerant: bool = False) -> CrlTbsFacts:
         this_update=this_update,
         next_update=next_update,
         has_entries_field=has_entries_field,
-        entries=_Entries(der, start, end),
+        entries=CrlEntries(der, start, end),
         extensions=extensions,
         number=None if number is None else int.from_bytes(number, "big", signed=True),
         **decoded,
@@ -208,73 +202,3 @@ def _decode(
             found[field] = value
     found["faults"] = tuple(faults or ())
     return found
-
-
-class _Entries:
-    """revokedCertificates of a TBSCertList, read again at each iteration."""
-
-    __slots__ = ("_der", "_end", "_start")
-
-    def __init__(self, der: bytes, start: int, end: int) -> None:
-        self._der, self._start, self._end = der, start, end
-
-    def __iter__(self) -> Iterator[EntryFacts]:
-        known: dict[bytes, EntryFacts] = {}
-        for serial, rest in self.split():
-            decoded = known.get(rest)
-            if decoded is None:
-                if len(known) > 4096:  # invalidity dates differ; the memory must not grow
-                    known.clear()
-                decoded = known[rest] = entry_facts(serial, rest)
-            yield EntryFacts(serial, *decoded[1:])
-
-    def split(self) -> Iterator[tuple[int, bytes]]:
-        der, what = self._der, "CRL entry"
-        at = Reader(der, what, start=self._start, end=self._end)
-        while at.tag:
-            start, end = at.skip(tlv.SEQUENCE)
-            behind = start + 2 + der[start + 1] if end - start > 2 else end
-            # a serial in its shortest form, as nearly all are; any other is read, or refused, below
-            if (
-                der[start] == tlv.INTEGER
-                and start + 3 < behind <= end
-                and 0 < der[start + 2] < 0x80
-            ):
-                yield int.from_bytes(der[start + 2 : behind], "big"), der[behind:end]
-            else:
-                entry = Reader(der, what, start=start, end=end)
-                yield entry.integer(), entry.rest()
-
-
-def entry_facts(serial: int, rest: bytes) -> EntryFacts:
-    """A serial and what follows it in its entry, read. Raises: CertificateMalformed."""
-    at = Reader(rest, "CRL entry")
-    revoked_at = fields.time(at)
-    return EntryFacts(serial, revoked_at, *_entry_extensions(at.rest()))
-
-
-def _entry_extensions(
-    octets: bytes,
-) -> tuple[int | None, TimeFacts | None, tuple[str, ...], tuple[str, ...]]:
-    """crlEntryExtensions (RFC 5280 §5.3): reason, invalidity, critical OIDs, other OIDs."""
-    if not octets:
-        return None, None, (), ()
-    at = Reader(octets, "CRL entry")
-    found = fields.extensions(at, None)
-    at.done()
-    reason: int | None = None
-    invalidity: TimeFacts | None = None
-    others: list[str] = []
-    for extension in found:
-        value = Reader(extension.value, "CRL entry")
-        if extension.oid == REASON_CODE:
-            reason = value.integer(tlv.ENUMERATED)
-            value.done()
-        elif extension.oid == INVALIDITY_DATE:
-            invalidity = fields.time(value)
-            value.done()
-        else:
-            others.append(extension.oid)
-    if len({e.oid for e in found}) != len(found):
-        malformed("CRL entry", "an extension is there twice")
-    return reason, invalidity, tuple(e.oid for e in found if e.critical), tuple(others)

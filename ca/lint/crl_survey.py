@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import lt
 
-from ca.encoding.facts import CrlFacts, CrlTbsFacts, EntryFacts
-from ca.encoding.inspect import entry_facts
+from ca.encoding import tlv
+from ca.encoding.crl_entries import entry_facts
+from ca.encoding.facts import CrlFacts, CrlTbsFacts, Entries, EntryFacts
 from ca.encoding.inspect_extensions import INVALIDITY_DATE, REASON_CODE
 from ca.interfaces.revocation import REASON_CODES, Reason
 from ca.interfaces.values import serial_text
@@ -21,6 +23,7 @@ KNOWN_REASONS = frozenset(REASON_CODES.values()) | {REMOVE_FROM_CRL}
 _EXAMPLES = 3
 #: Different ways entries go on behind their serials that are remembered; invalidity dates differ.
 MAX_JUDGED = 4096
+_LAST_UTC_TIME = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -73,29 +76,68 @@ class CrlSurvey:
 def survey(crl: CrlTbsFacts, context: LintContext, whole: CrlFacts | None = None) -> CrlSurvey:
     """One pass over the entries, and one over those of the CRL before.
 
-    Most entries share what stands behind their serial, which is judged once.
+    With a plain entry nothing can be wrong but its day, so those are looked at by the hundred.
+    Of the others most share what stands behind their serial, which is judged once.
     Raises: CertificateMalformed when an entry cannot be read.
     """
     found = CrlSurvey(crl=crl, whole=whole)
-    seen: set[int] = set()
+    days: set[bytes] = set()
     judged: dict[bytes, tuple[Tally, ...]] = {}
-    for serial, rest in crl.entries.split():
+    newest = _as_written(context.now)
+    last, ascends = b"", True
+    for run in crl.entries.runs():
+        ascends = ascends and _ascend(last, run.serials)
+        last = run.serials[-1]
+        found.count += len(run.serials)
+        if b"" < run.newest <= newest:
+            _check_days(run.days - days)
+            days |= run.days
+        else:
+            _look_at_each(run.entries, found, context.now, judged)
+    if not ascends:
+        _count_twice(crl, found)
+    if context.previous is not None:
+        _compare(found, context, context.previous)
+    return found
+
+
+def _ascend(last: bytes, serials: Sequence[bytes]) -> bool:
+    """Each greater than the one before: then none is there twice. All of the usual length."""
+    return set(map(len, serials)) == {20} and all(map(lt, (last, *serials), serials))
+
+
+def _as_written(moment: datetime) -> bytes:
+    """The last date of a plain entry that is not later."""
+    return min(moment, _LAST_UTC_TIME).strftime("%y%m%d%H%M%S").encode()
+
+
+def _check_days(days: Iterable[bytes]) -> None:
+    """Each day is one that exists. Raises: CertificateMalformed."""
+    for day in days:
+        entry_facts(0, tlv.tlv(tlv.UTC_TIME, day + b"000000Z"))
+
+
+def _count_twice(crl: CrlTbsFacts, found: CrlSurvey) -> None:
+    seen: set[int] = set()
+    for serial, _ in crl.entries.split():
         if serial in seen:
             found.twice.add(serial)
         seen.add(serial)
-        found.count += 1
+
+
+def _look_at_each(
+    entries: Entries, found: CrlSurvey, now: datetime, judged: dict[bytes, tuple[Tally, ...]]
+) -> None:
+    for serial, rest in entries.split():
         if serial <= 0 or serial.bit_length() > 160 - 1:
             found.no_serial.add(serial)
         tallies = judged.get(rest)
         if tallies is None:
             if len(judged) > MAX_JUDGED:
                 judged.clear()
-            tallies = judged[rest] = tuple(_judge(entry_facts(serial, rest), found, context.now))
+            tallies = judged[rest] = tuple(_judge(entry_facts(serial, rest), found, now))
         for tally in tallies:
             tally.add(serial)
-    if context.previous is not None:
-        _compare(found, context, context.previous, seen)
-    return found
 
 
 def _judge(entry: EntryFacts, found: CrlSurvey, now: datetime) -> Iterator[Tally]:
@@ -123,9 +165,9 @@ def _judge(entry: EntryFacts, found: CrlSurvey, now: datetime) -> Iterator[Tally
             yield found.critical_unknown
 
 
-def _compare(found: CrlSurvey, context: LintContext, previous: CrlTbsFacts, seen: set[int]) -> None:
-    for serial, rest in previous.entries.split():
-        if serial in seen or entry_facts(serial, rest).reason == HOLD:
+def _compare(found: CrlSurvey, context: LintContext, previous: CrlTbsFacts) -> None:
+    for serial, rest in previous.entries.gone_from(found.crl.entries):
+        if entry_facts(serial, rest).reason == HOLD:
             continue
         if serial not in context.expired:  # may ask the record
             found.vanished.add(serial)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from ca.wiring import system_clock
 from tests.faults.acting import acting
@@ -13,7 +12,7 @@ from tests.faults.checker import acknowledged, afterwards, look, spoken, still
 from tests.faults.commands import COMMANDS
 from tests.faults.running import run, start
 from tests.faults.suite import Bench
-from tests.interop.programs import require
+from tests.interop.programs import at_another_time
 
 LETTER = "F"
 TITLE = "clock wrong by days and decades, at 2038 and 2049/50, jumping within a command"
@@ -60,11 +59,11 @@ def judge(case: str, bench: Bench) -> Iterator[str]:
         yield from still(place, before)
         # what was recorded in a time to come is believed by nobody until that time has come
         is_ahead = look(place).newest > time.time() + 240
-        ahead = _at(f"+{int(how) + 300}") if is_ahead else ()
+        ahead = at_another_time(f"+{int(how) + 300}") if is_ahead else ()
         yield from afterwards(place, ("list", "--all"), before, through=ahead)
         return
     offset = how.replace("~", " ")
-    through = _at(offset)
+    through = at_another_time(offset)
     vouched = (VOUCHED,) if more == "vouched" else ()
     ended = run(place, (*command.arguments, *vouched), through=through)
     yield from spoken(ended)
@@ -80,14 +79,6 @@ def judge(case: str, bench: Bench) -> Iterator[str]:
         if ended.status != 0:
             yield f"I13 status {ended.status}: {ended.err.strip()[-300:]}"
         yield from afterwards(place, ("list", "--all"), before, through=through)
-
-
-def _at(offset: str) -> tuple[str, ...]:
-    """What runs a program at another time. Not `faketime` itself: its semaphore, named after its
-    process id, survives a kill and stops the next one that gets that id."""
-    require("faketime")
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    return ("env", f"LD_PRELOAD={library}", f"FAKETIME={offset}")
 
 
 def _jumping(seconds: int, reading: int) -> Callable[[], datetime]:

@@ -15,6 +15,7 @@ PACKAGES = {
     "certtool": "gnutls-bin",
     "certutil": "libnss3-tools",
     "crlutil": "libnss3-tools",
+    "env": "coreutils",
     "faketime": "faketime",
     "openssl": "openssl",
     "initdb": "postgresql",
@@ -34,6 +35,17 @@ def require(program: str) -> str:
     if found is None:
         pytest.fail(f"{program} is missing: run `sudo apt install {PACKAGES[program]}`")
     return found
+
+
+def at_another_time(offset: str) -> tuple[str, ...]:
+    """What to put before a program for its clock to be off by "+31d", "-90" (seconds), "+2h".
+
+    Not `faketime` itself: its semaphore, named after its process id, survives a kill and stops the
+    next one that gets that id.
+    """
+    require("faketime")
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return ("env", f"LD_PRELOAD={library}", f"FAKETIME={offset}")
 
 
 def run(

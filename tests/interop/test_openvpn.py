@@ -90,7 +90,7 @@ def test_a_server_refuses_a_good_client_once_the_crl_has_expired(
     constrained: World, scratch: Path
 ) -> None:
     address = free_address()
-    with server(scratch, address, serving(constrained), ahead="+31 days") as started:
+    with server(scratch, address, serving(constrained), ahead="+31d") as started:
         is_in, said = lets_in(started, scratch, address, dialling(constrained))
     assert not is_in
     assert "CRL has expired" in said

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.programs import require
+from tests.interop.programs import at_another_time, require
 
 PATIENCE = 20.0
 
@@ -48,19 +46,19 @@ class Peer:
         pytest.fail(f"openvpn never said {pattern!r}:\n{self.text()}")
 
     def end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait(PATIENCE)
+        for left in Path("/dev/shm").glob(f"*faketime_*_{self.process.pid}"):  # noqa: S108
+            left.unlink()
 
 
 @contextlib.contextmanager
 def peer(log: Path, options: Mapping[str, str | Path], *, ahead: str = "") -> Iterator[Peer]:
     """openvpn with these options ("" for one without a value), ended at the end of the block.
 
-    ahead: how far its clock is put forward, "+31 days".
+    ahead: how far its clock is put forward, "+31d".
     """
-    argv = [require("faketime"), "-f", ahead] if ahead else []
-    argv.append(require("openvpn"))
+    argv = [*(at_another_time(ahead) if ahead else ()), require("openvpn")]
     for name, value in {"dev": "null", "verb": "3", **options}.items():
         argv += [f"--{name}", *str(value).split()]
     with log.open("wb") as stream:
@@ -69,7 +67,6 @@ def peer(log: Path, options: Mapping[str, str | Path], *, ahead: str = "") -> It
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # faketime has openvpn for a child: both end as one group
         )
     started = Peer(process, log)
     try:

@@ -31,7 +31,7 @@ def verdict(
     """Does a VPN server whose clock is `days` ahead let this client in, and what was said?"""
     address = free_address()
     options = {**identity(world, VPN), "crl-verify": crls or joined(world)}
-    with server(place, address, options, ahead=f"+{days} days" if days else "") as started:
+    with server(place, address, options, ahead=f"+{days}d" if days else "") as started:
         is_in, said = lets_in(started, place, address, identity(world, kind))
         return is_in, said + started.text()
 

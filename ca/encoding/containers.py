@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ca.encoding import tlv
@@ -28,6 +28,9 @@ _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CER
 _PKCS7_LABELS = frozenset({"PKCS7", "PKCS #7 SIGNED DATA", "CMS"})
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 
+#: Octets encoded at a time: whole lines of 48.
+_PIECE = 48 << 10
+
 _BEGIN = re.compile(r"-----BEGIN ([^\r\n-]{1,64})-----")
 _BASE64_TEXT = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
@@ -37,9 +40,16 @@ _BASE64_TEXT = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
 def pem(label: str, der: bytes) -> bytes:
     """Textual encoding with 64 columns and LF (RFC 7468 §2)."""
-    body = base64.b64encode(der).decode("ascii")
-    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
+    return b"".join(pem_pieces(label, der))
+
+
+def pem_pieces(label: str, der: bytes) -> Iterator[bytes]:
+    """The same piece by piece: a CRL of megabytes goes into a file without being held twice."""
+    yield f"-----BEGIN {label}-----\n".encode()
+    for start in range(0, len(der), _PIECE):
+        text = base64.b64encode(der[start : start + _PIECE])
+        yield b"".join([text[at : at + 64] + b"\n" for at in range(0, len(text), 64)])
+    yield f"-----END {label}-----\n".encode()
 
 
 def pkcs7_certificates(ders: Sequence[bytes]) -> bytes:

@@ -179,7 +179,10 @@ class CertificateStore(Protocol):
         ...
 
     def revoked_entries(self, issuer_id: int, *, expired_since: datetime | None) -> Iterator[bytes]:
-        """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner."""
+        """`entry` of each line of `revoked`, alone: all that a long CRL needs, much sooner.
+
+        Many stand joined in each piece, as they will in the list.
+        """
         ...
 
     def newest_revocation(self, issuer_id: int) -> datetime | None:
@@ -189,6 +192,11 @@ class CertificateStore(Protocol):
     # -- CRLs
     def last_crl(self, issuer_id: int) -> CrlRecord | None:
         """The newest completed one."""
+        ...
+
+    def last_cut(self, issuer_id: int) -> tuple[CrlTrace, ...]:
+        """It and what was cut with it, one or the rungs of a ladder, lowest number first; what
+        stays of them, without the octets. Empty before the first."""
         ...
 
     def crl_history(self, issuer_id: int) -> Iterator[CrlTrace]:

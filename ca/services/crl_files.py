@@ -14,16 +14,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
-from ca.encoding.containers import MAX_CRLS_FILE, pem, read_crls
+from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
 from ca.encoding.facts import CrlFacts
 from ca.encoding.inspect import read_crl
 from ca.errors import HomecaError, NotFound, SignatureInvalid, VerificationFailed
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
-from ca.interfaces.revocation import CrlTrace
+from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.interfaces.store import CertificateStore
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
@@ -46,8 +47,8 @@ def _write_current(slug: str, der: bytes, directory: Path) -> Path:
     return path
 
 
-def _joined(ders: Iterable[bytes]) -> bytes:
-    return b"".join(pem(_LABEL, der) for der in ders)
+def _joined(ders: Iterable[bytes]) -> Iterator[bytes]:
+    return chain.from_iterable(pem_pieces(_LABEL, der) for der in ders)
 
 
 def write_joined(ders: Iterable[bytes], directory: Path) -> Path:
@@ -73,10 +74,16 @@ def _octets(path: Path) -> bytes:
 
 
 def predecessor(
-    issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime
+    issuer: IssuerRecord,
+    home: Home,
+    store: CertificateStore,
+    *,
+    last: CrlRecord | None,
+    at: datetime,
 ) -> bytes | None:
     """DER of the list that is valid until the next one is cut; None where there is none.
 
+    last: the CRL that the record keeps.
     It stays in openvpn.pem below its successor: a server whose clock is behind finds the new list
     not yet valid, and with nothing else would refuse everybody until its clock has come that far.
     """
@@ -86,9 +93,8 @@ def predecessor(
     current = ladder.current(at)
     if current.next_update is None or current.next_update <= at:
         return None
-    kept = store.last_crl(issuer.id)
-    if kept is not None and kept.number == current.number:
-        return kept.der
+    if last is not None and last.number == current.number:
+        return last.der
     return lists_in(rungs_file(issuer, home)).get(current.sha256 or b"")
 
 

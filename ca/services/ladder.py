@@ -21,7 +21,6 @@ from ca.interfaces.issuing import Role
 from ca.interfaces.revocation import CrlTrace
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND
-from ca.services.publication import cut_together
 
 #: No list is good for longer than a year and a day (CA/B BR §4.9.7), and a rung lives two steps.
 LONGEST_STEP = timedelta(days=183)
@@ -184,10 +183,8 @@ class Ladder:
 
 def standing_ladder(store: CertificateStore, issuer_id: int) -> Ladder | None:
     """The newest cut of an issuer, a ladder or a single list; None before the first."""
-    kept = store.last_crl(issuer_id)
-    if kept is None:
-        return None
-    return Ladder(cut_together(kept, store))
+    traces = store.last_cut(issuer_id)
+    return Ladder(traces) if traces else None
 
 
 def is_outranked(coming: Iterable[datetime], ladder: Sequence[datetime]) -> bool:

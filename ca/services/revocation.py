@@ -24,7 +24,7 @@ from ca.interfaces.custody import Signer
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, IssuerState, Role
 from ca.interfaces.revocation import CrlRecord, Reason, Revocation
 from ca.interfaces.values import ONE_SECOND, Serial
-from ca.lint.gate import lint_crl_tbs
+from ca.lint.gate import LintedCrlTbs, lint_crl_tbs
 from ca.lint.rule import LintContext
 from ca.services.crl_files import lists_at_hand, predecessor, write_crls, write_joined
 from ca.services.facility import (
@@ -35,7 +35,7 @@ from ca.services.facility import (
     algorithm_of,
     authorities,
 )
-from ca.services.ladder import Ladder, Shape, plan, standing_ladder
+from ca.services.ladder import Ladder, Rung, Shape, plan, standing_ladder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +153,11 @@ def cut_crls(
                         write_crls(issuer.slug, at_hand, place)
                 continue
             shape = ladder[issuer.role] if ladder is not None else None
-            before = predecessor(issuer, facility.home, facility.store, at=facility.clock())
-            rungs = _cut(authority, shape, days[issuer.role], facility)
+            last = facility.store.last_crl(issuer.id)
+            before = predecessor(
+                issuer, facility.home, facility.store, last=last, at=facility.clock()
+            )
+            rungs = _cut(authority, shape, days[issuer.role], last, facility)
             ders = [rung.der for rung in rungs]
             joined += [before, *ders] if before is not None else ders
             paths = [path for place in places for path in write_crls(issuer.slug, ders, place)]
@@ -165,14 +168,33 @@ def cut_crls(
 
 
 def _cut(
-    authority: Authority, shape: Shape | None, days: int, facility: Facility
+    authority: Authority, shape: Shape | None, days: int, last: CrlRecord | None, facility: Facility
 ) -> tuple[CrlRecord, ...]:
     """Plan, reserve, lint all, sign all in one transaction with the key, record all."""
+    rungs = _signed_all(authority, _linted_all(authority, shape, days, last, facility), facility)
+    if len(rungs) == 1:
+        facility.store.record_crl(rungs[0])
+    else:
+        facility.store.record_ladder(rungs)
+    return rungs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A list that may be signed. Its octets may be megabytes: nobody else holds them."""
+
+    number: int
+    rung: Rung
+    tbs: LintedCrlTbs
+
+
+def _linted_all(
+    authority: Authority, shape: Shape | None, days: int, last: CrlRecord | None, facility: Facility
+) -> list[_Ready]:
     issuer = authority.issuer
     now = facility.clock()
-    last = facility.store.last_crl(issuer.id)
     standing = standing_ladder(facility.store, issuer.id)
-    entries = list(
+    entries = tuple(
         facility.store.revoked_entries(
             issuer.id, expired_since=last.this_update if last is not None else None
         )
@@ -214,24 +236,26 @@ def _cut(
         linted = lint_crl_tbs(tbs, context=context)
         failpoint("tbs.linted")
         previous = linted.facts
-        ready.append((number, rung, linted))
+        ready.append(_Ready(number=number, rung=rung, tbs=linted))
+    return ready
+
+
+def _signed_all(
+    authority: Authority, ready: list[_Ready], facility: Facility
+) -> tuple[CrlRecord, ...]:
+    issuer = authority.issuer
     with facility.key_of(issuer) as signer:
-        rungs = tuple(
+        return tuple(
             CrlRecord(
                 issuer_id=issuer.id,
-                number=number,
-                this_update=rung.this_update,
-                next_update=rung.next_update,
-                entries=len(entries),
-                der=_signed(linted.der, issuer, signer),
+                number=one.number,
+                this_update=one.rung.this_update,
+                next_update=one.rung.next_update,
+                entries=one.tbs.entries,
+                der=_signed(one.tbs.der, issuer, signer),
             )
-            for number, rung, linted in ready
+            for one in ready
         )
-    if len(rungs) == 1:
-        facility.store.record_crl(rungs[0])
-    else:
-        facility.store.record_ladder(rungs)
-    return rungs
 
 
 def _signed(tbs: bytes, issuer: IssuerRecord, signer: Signer) -> bytes:

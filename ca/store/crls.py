@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from ca.encoding import ledger as details
 from ca.errors import CrlSuperseded, StateConflict
@@ -29,20 +31,18 @@ class CrlRows(LedgerRows):
         with self._database.read() as connection:
             return _last(connection, issuer_id)
 
+    def last_cut(self, issuer_id: int) -> tuple[CrlTrace, ...]:
+        """The newest completed one and what was cut with it, by number; no octets are read."""
+        kept = select(crls.c.number).where(crls.c.issuer_id == issuer_id, crls.c.der.is_not(None))
+        query = _traces(issuer_id).where(
+            crls.c.number >= kept.scalar_subquery(), crls.c.sha256.is_not(None)
+        )
+        with self._database.read() as connection:
+            return tuple(CrlTrace(**row._mapping) for row in connection.execute(query))
+
     def crl_history(self, issuer_id: int) -> Iterator[CrlTrace]:
         """Every number ever reserved, lowest first; the octets of none are read."""
-        query = (
-            select(
-                crls.c.number,
-                crls.c.reserved_at,
-                crls.c.this_update,
-                crls.c.next_update,
-                crls.c.entries,
-                crls.c.sha256,
-            )
-            .where(crls.c.issuer_id == issuer_id)
-            .order_by(crls.c.number)
-        )
+        query = _traces(issuer_id)
         with (
             self._database.read() as connection,
             closing(connection.execution_options(yield_per=_PAGE).execute(query)) as rows,
@@ -109,6 +109,11 @@ class CrlRows(LedgerRows):
             )
             for crl in rungs:
                 _fill(act, crl, is_kept=crl is rungs[0])
+
+
+def _traces(issuer_id: int) -> Select[Any]:
+    columns = (crls.c[field.name] for field in fields(CrlTrace))
+    return select(*columns).where(crls.c.issuer_id == issuer_id).order_by(crls.c.number)
 
 
 def _highest(connection: Connection, issuer_id: int) -> int:

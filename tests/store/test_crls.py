@@ -33,6 +33,8 @@ def test_the_newest_crl_comes_back_as_it_was_recorded(store: SqlStore, issuer: i
         number = store.reserve_crl_number(issuer, at=NOW)
         store.record_crl(crl(issuer, number, NOW + days * DAY))
     assert store.last_crl(issuer) == crl(issuer, 3, NOW + 2 * DAY)
+    (trace,) = store.last_cut(issuer)
+    assert (trace.number, trace.this_update) == (3, NOW + 2 * DAY)
 
 
 def test_a_crl_overtaken_by_a_newer_one_is_refused(store: SqlStore, issuer: int) -> None:
@@ -94,6 +96,7 @@ def test_of_a_ladder_the_first_rung_is_kept_and_every_hash(store: SqlStore, issu
     rungs = [crl(issuer, number, NOW + number * DAY) for number in numbers]
     store.record_ladder(rungs)
     assert store.last_crl(issuer) == rungs[0]
+    assert [trace.number for trace in store.last_cut(issuer)] == [rung.number for rung in rungs]
     hashes = [trace.sha256 for trace in store.crl_history(issuer)][1:]
     assert hashes == [hashlib.sha256(rung.der).digest() for rung in rungs]
 

@@ -83,6 +83,7 @@ def backup(
     key: the blobs are nothing without this TPM. When the machine dies, the list of what was issued
     and revoked comes back; the keys do not, unless they were in a software TPM that came along.
     `age --decrypt FILE | tar -t` shows it without homeca. Then try it out: `homeca drill FILE`.
+    A record in PostgreSQL is not in it: the `pg_dump` to run before is printed.
 
     Example: homeca backup /media/usb/homeca.age
     """
@@ -98,6 +99,7 @@ def backup(
             file=str(made.path),
             size=made.size,
             sha256=made.sha256.hex(),
+            dump=made.dump,
             **_manifest_fields(made.manifest),
         )
         return
@@ -105,6 +107,11 @@ def backup(
         f"{visible(str(made.path))}: {good(_size(made.size))}, "
         f"{made.manifest.certificates} certificates, {made.manifest.revoked} revoked"
     )
+    if made.dump is not None:
+        warn(
+            "the record is in PostgreSQL and not in this file: keep a dump made before it beside "
+            f"it: `{made.dump}`"
+        )
     say(f"next: keep it on another machine, and try it out: `homeca drill {file}`")
 
 
@@ -183,6 +190,13 @@ def restore(
         warn(f"{'revoked again' if again else 'forgotten'}: {visible(one.text)}")
         if one.remedy:
             say(f"   try: {visible(one.remedy)}")
+    if not made.manifest.has_record:
+        warn("the record is not in this backup: it is in the database that its homeca.toml names")
+        say(
+            "next: if that is lost too, bring its dump into an empty database: `pg_restore "
+            "--dbname=URL homeca.pgdump`; then `homeca audit verify`, with any --checkpoint, says "
+            "whether the record is the newest"
+        )
     if any(one.rule.startswith("ledger.") for one in made.forgotten):
         say("next: `homeca audit accept`, so that the ledger takes this older record for true")
     if made.manifest.software_tpm:
@@ -231,10 +245,13 @@ def drill(
             **_manifest_fields(done.manifest),
         )
         return
-    result(
-        f"{visible(str(file))}: {good('this CA would come back')} as of "
-        f"{when(done.manifest.made_at)}: {done.certificates} certificates checked"
-    )
+    if done.manifest.has_record:
+        back, seen = "this CA would come back", f"{done.certificates} certificates checked"
+    else:
+        back, seen = "this home would come back", f"{len(done.manifest.members)} files checked"
+    result(f"{visible(str(file))}: {good(back)} as of {when(done.manifest.made_at)}: {seen}")
+    if not done.manifest.has_record:
+        say("not tried: the dump of the record, which is in PostgreSQL and not in this file")
     if done.behind:
         say(f"{done.behind} entries of the ledger are newer than this backup: make a new one")
     if not done.manifest.software_tpm:

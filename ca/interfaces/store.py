@@ -147,6 +147,13 @@ class CertificateStore(Protocol):
         """What the database itself finds wrong: damage, dangling rows, rules that are gone."""
         ...
 
+    def dump_command(self) -> str | None:
+        """What backs up a record that is in no file: a shell command without a password in it.
+
+        None: `copy_to` does it.
+        """
+        ...
+
     def copy_to(self, path: Path) -> None:
         """All that is committed now, as one SQLite file; a snapshot nobody waits for.
 

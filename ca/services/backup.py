@@ -1,5 +1,7 @@
 """`homeca backup`: the whole CA in one encrypted file, while it goes on working.
 
+Where the record is in PostgreSQL, the file holds the rest of the home; `pg_dump` does the record.
+
 It holds no usable private key: the blobs in keys/ are nothing without their TPM. The state of a
 software TPM is left out, because with it whoever opens the backup has the keys; it comes along only
 when asked for.
@@ -10,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from ca.home import Home
 from ca.interfaces.custody import CustodyKind
 from ca.services.backup_file import (
     DIRECTORIES,
+    RECORD,
     KnownIssuer,
     Manifest,
     Member,
@@ -35,6 +36,7 @@ from ca.services.backup_file import (
     tar_of,
 )
 from ca.services.facility import PATIENCE, Facility
+from ca.services.scratch import scratch_directory
 
 _SMALL = 64 << 20
 _TPM = "tpm"
@@ -42,12 +44,16 @@ _TPM = "tpm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """One that was made. sha256: of the file; size in octets."""
+    """One that was made. sha256: of the file; size in octets.
+
+    dump: the command that backs up the record, which is not in it; None: it is.
+    """
 
     path: Path
     manifest: Manifest
     sha256: bytes
     size: int
+    dump: str | None
 
 
 def make_backup(
@@ -60,8 +66,8 @@ def make_backup(
 ) -> Backup:
     """Write it to `target`, mode 0600, whole or not at all; other commands go on meanwhile.
 
-    Raises: UsageError for a software TPM that is not there; ConfigurationError for a record in
-            PostgreSQL; StoreError, OutputFailed, OutputExists.
+    A record in PostgreSQL is not in it: see `Backup.dump`.
+    Raises: UsageError for a software TPM that is not there; StoreError, OutputFailed, OutputExists.
     """
     home = facility.home
     if with_software_tpm:
@@ -80,7 +86,13 @@ def make_backup(
         manifest, sources = _gather(scratch, facility, with_software_tpm, made_at)
         sealed = seal(tar_of(manifest, sources), to, entropy=facility.entropy)
         write_whole(target, counted(sealed), mode=PRIVATE_FILE, replace=replace)
-    backup = Backup(path=target, manifest=manifest, sha256=digest.digest(), size=size)
+    backup = Backup(
+        path=target,
+        manifest=manifest,
+        sha256=digest.digest(),
+        size=size,
+        dump=facility.store.dump_command(),
+    )
     remember(home, "made", at=made_at, sha256=digest.hexdigest())
     return backup
 
@@ -107,14 +119,15 @@ def _gather(
     No CRL is cut meanwhile, and with a software TPM nothing is asked of it.
     """
     home = facility.home
-    copy = scratch / "homeca.db"
-    sources: dict[str, Path | bytes] = {"homeca.db": copy}
-    modes = {"homeca.db": PRIVATE_FILE}
+    sources: dict[str, Path | bytes] = {}
+    modes: dict[str, int] = {}
     with contextlib.ExitStack() as held:
         if with_software_tpm:
             held.enter_context(_waiting(home.tpm_lock, "uses the TPM", facility))
         held.enter_context(_waiting(home.crl_lock, "cuts the CRLs", facility))
-        facility.store.copy_to(copy)
+        if facility.store.dump_command() is None:
+            sources[RECORD], modes[RECORD] = scratch / RECORD, PRIVATE_FILE
+            facility.store.copy_to(scratch / RECORD)
         for path in _small_files(home, with_software_tpm):
             name = path.relative_to(home.path).as_posix()
             sources[name], modes[name] = _taken(path)
@@ -178,22 +191,6 @@ def _version() -> str:
         return version("homeca")
     except PackageNotFoundError:
         return "unknown"
-
-
-@contextlib.contextmanager
-def scratch_directory(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private directory that is gone afterwards, whatever happens. Raises: OutputFailed."""
-    try:
-        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    except OSError as error:
-        raise OutputFailed(
-            f"no directory can be made in {str(parent)!r}: {error.strerror}",
-            remedy="check its mode and the free space",
-        ) from error
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 # ---------------------------------------------------------------- remembering

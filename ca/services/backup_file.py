@@ -1,7 +1,7 @@
 """What a backup holds and how: a tar in an age file, its manifest first.
 
     homeca-backup.json    the manifest: format, date, the CA, each file with size and SHA-256
-    homeca.db             the record, one snapshot
+    homeca.db             the record, one snapshot; not there when it is in PostgreSQL
     homeca.toml node      where they are there
     keys/ certs/ crl/ profiles/    and tpm/, when a software TPM was asked for
 
@@ -34,7 +34,8 @@ _PIECE = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Top-level files, and directories of which the plain files are taken.
-FILES = ("homeca.db", "homeca.toml", "node")
+RECORD, SETTINGS = "homeca.db", "homeca.toml"
+FILES = (RECORD, SETTINGS, "node")
 DIRECTORIES = ("keys", "certs", "crl", "profiles", "tpm")
 _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
 
@@ -77,6 +78,11 @@ class Manifest:
     members: tuple[Member, ...]
     octets: int
 
+    @property
+    def has_record(self) -> bool:
+        """Or is it in PostgreSQL, so that only the rest of the home is here?"""
+        return any(member.path == RECORD for member in self.members)
+
     def as_json(self) -> bytes:
         text = {
             "format": FORMAT,
@@ -113,7 +119,7 @@ def _checked(fields: Mapping[str, Any]) -> Manifest:
         if not isinstance(member.size, int) or member.size < 0 or member.mode & ~0o777:
             raise ValueError(member.path)
     paths = [member.path for member in members]
-    if len(set(paths)) != len(paths) or "homeca.db" not in paths:
+    if len(set(paths)) != len(paths) or not {RECORD, SETTINGS} & set(paths):
         raise ValueError("members")
     numbers = {name: int(fields[name]) for name in ("certificates", "revoked", "entries", "octets")}
     return Manifest(

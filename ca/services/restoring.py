@@ -23,17 +23,22 @@ from ca.errors import (
     BackupStale,
     DrillFailed,
     OutputFailed,
+    SettingsMalformed,
+    UsageError,
     Violation,
 )
 from ca.files import sync_directory
 from ca.home import Home
 from ca.interfaces.ledger import LedgerEvent
-from ca.services.backup import remember, scratch_directory
+from ca.services.backup import remember
 from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading
 from ca.services.facility import Facility
 from ca.services.finding import Finding, Gravity
 from ca.services.forgotten import what_lists_know
 from ca.services.inspection import inspect
+from ca.services.premises import inspect_keys
+from ca.services.scratch import scratch_directory
+from ca.settings import read_settings
 
 #: Opens a home that a backup was unpacked into: its record, and no TPM.
 Open = Callable[[Home], AbstractContextManager[Facility]]
@@ -72,7 +77,9 @@ def restore(
     lists:     CRLs that are still out there. What they revoke and the backup does not is revoked
                again where the backup has the certificate.
     witnesses: asked whether the backup is of the newest state they know of.
-    Raises:    AlreadyInitialised; BackupError's leaves; BackupStale with everything that would be
+               Neither is asked when the record is in PostgreSQL and not in the backup.
+    Raises:    AlreadyInitialised; UsageError for lists that no record can be held against;
+               BackupError's leaves; BackupStale with everything that would be
                forgotten, unless `accept_older`; StoreError, OutputFailed.
     """
     _check_empty(home.path)
@@ -82,6 +89,10 @@ def restore(
     ):
         staged = Home(scratch / "home")
         unpack(reading, staged.path)
+        if not reading.manifest.has_record:
+            _check_elsewhere(staged, lists)
+            _appear(staged.path, home.path)
+            return Restored(home=home, manifest=reading.manifest, forgotten=())
         with opened(staged) as facility:
             _check_record(facility, reading.manifest)
             known = what_lists_know(lists, facility)
@@ -176,6 +187,26 @@ def _check_record(facility: Facility, manifest: Manifest) -> None:
         )
 
 
+def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> None:
+    """Without a record in it, its settings must say where that is. Raises: BackupDamaged."""
+    try:
+        settings = read_settings(staged.settings.read_bytes())
+    except SettingsMalformed as error:
+        raise BackupDamaged(
+            f"its homeca.toml cannot be read: {error.problem}", remedy="use another backup"
+        ) from error
+    if settings.database is None:
+        raise BackupDamaged(
+            "the backup holds neither a record nor where it is", remedy="use another backup"
+        )
+    if lists:
+        raise UsageError(
+            "the record is not in this backup, so no CRL can be held against it",
+            remedy="leave out --crl; restore the database from its own dump, then run "
+            "`homeca check`, which holds the published lists against it",
+        )
+
+
 def _stale(manifest: Manifest, forgotten: tuple[Violation, ...]) -> BackupStale:
     return BackupStale(
         f"the backup of {manifest.made_at:%Y-%m-%d %H:%M} UTC is older than the newest state that "
@@ -219,6 +250,7 @@ def _appear(staged: Path, path: Path) -> None:
 class Drill:
     """What a drill found. findings: of `homeca check` over the restored home, none of them errors.
 
+    Where the record is in PostgreSQL, they are of the key blobs alone.
     behind: entries of the live ledger that the backup does not have; None: there is no live one.
     """
 
@@ -257,10 +289,16 @@ def drill(
             count += 1
             on_row()
 
-        with opened(staged) as facility:
-            _check_record(facility, reading.manifest)
-            findings = tuple(inspect(facility, on_row=counted))
-            end = facility.store.ledger_end()
+        behind = None
+        if reading.manifest.has_record:
+            with opened(staged) as facility:
+                _check_record(facility, reading.manifest)
+                findings = tuple(inspect(facility, on_row=counted))
+                end = facility.store.ledger_end()
+            behind = live.store.ledger_end().seq - end.seq if live is not None else None
+        else:
+            _check_elsewhere(staged)
+            findings = tuple(inspect_keys(staged, live.store.issuers())) if live is not None else ()
         errors = [one for one in findings if one.gravity is Gravity.ERROR]
         if errors:
             raise DrillFailed(
@@ -268,9 +306,7 @@ def drill(
                 f"{errors[0].text}, and {len(errors) - 1} more errors",
                 remedy="run `homeca check` on the live home, mend it, and make a new backup",
             )
-        behind = None
         if live is not None:
-            behind = live.store.ledger_end().seq - end.seq
             remember(live.home, "drilled", at=at, sha256=_sha256(source))
     return Drill(manifest=reading.manifest, findings=findings, certificates=count, behind=behind)
 

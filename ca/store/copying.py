@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,16 +20,26 @@ class Copying:
 
     _database: Database
 
+    def dump_command(self) -> str | None:
+        """For PostgreSQL; pg_dump asks for the password itself, or finds it where libpq does."""
+        url = self._database.url
+        if url.get_backend_name() == "sqlite":
+            return None
+        bare = url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
+        uri = bare._replace(password=None).render_as_string()
+        return f"pg_dump --format=custom --file=homeca.pgdump {shlex.quote(uri)}"
+
     def copy_to(self, path: Path) -> None:
         """An SQLite file of mode 0600 with everything that is committed now; nobody waits for it.
 
         VACUUM INTO writes each row anew, so damaged pages do not come along unnoticed.
         Raises: ConfigurationError for a PostgreSQL database; StoreDamaged, StoreUnwritable.
         """
-        if self._database.url.get_backend_name() != "sqlite":
+        command = self.dump_command()
+        if command is not None:
             raise ConfigurationError(
                 f"the record is not in this home but in {self._database.shown!r}",
-                remedy="back it up there with `pg_dump`, and copy the home beside it",
+                remedy=f"dump it there: `{command}`",
             )
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.close(descriptor)

@@ -35,13 +35,6 @@ def secret_file(path: Path, text: str) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("age") / "identity.txt"
-    must("age-keygen", "-o", path)
-    return path
-
-
 def backed_up(house: House, identity: Path, *options: str, name: str = "backup.age") -> Path:
     public = must("age-keygen", "-y", identity).strip()
     house.homeca.must("backup", house.file(name), "--recipient", public, *options)

@@ -148,3 +148,16 @@ def test_an_age_file_of_something_else_is_said_to_be_one(tmp_path: Path, plain: 
 
 def test_something_behind_the_end_is_noticed(tmp_path: Path) -> None:
     assert isinstance(tried(tmp_path, whole() + b"more"), BackupDamaged)
+
+
+@pytest.mark.parametrize("settings", [b"", b"crl_days = 20\n", b"database = \n", b"\xff"])
+def test_a_backup_without_a_record_says_where_that_is(tmp_path: Path, settings: bytes) -> None:
+    member = member_of("homeca.toml", settings, 0o600)
+    plain = b"".join(tar_of(manifest(member), {"homeca.toml": settings}))
+    assert isinstance(tried(tmp_path, plain), BackupDamaged)
+
+
+def test_a_backup_with_neither_record_nor_settings_is_damaged(tmp_path: Path) -> None:
+    member = member_of("node", b"0" * 32, 0o600)
+    plain = b"".join(tar_of(manifest(member), {"node": b"0" * 32}))
+    assert isinstance(tried(tmp_path, plain), BackupDamaged)

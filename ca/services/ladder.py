@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from ca.interfaces.issuing import Role
-from ca.interfaces.revocation import CrlTrace
+from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND
 
@@ -185,6 +185,12 @@ def standing_ladder(store: CertificateStore, issuer_id: int) -> Ladder | None:
     """The newest cut of an issuer, a ladder or a single list; None before the first."""
     traces = store.last_cut(issuer_id)
     return Ladder(traces) if traces else None
+
+
+def armed_until(crl: CrlRecord, store: CertificateStore) -> datetime:
+    """When the newest CRL of an issuer and what was cut with it are over."""
+    ladder = standing_ladder(store, crl.issuer_id)
+    return ladder.armed_until if ladder is not None else crl.next_update
 
 
 def is_outranked(coming: Iterable[datetime], ladder: Sequence[datetime]) -> bool:

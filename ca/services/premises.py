@@ -20,7 +20,6 @@ from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
 from ca.services.finding import Finding, error, warning
-from ca.services.publication import cut_together
 
 #: A TSS2 PRIVATE KEY takes one or two kB.
 KEY_LIMIT = 65536
@@ -125,7 +124,7 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
             "the record was set back, or the file is not this CA's: run `homeca check`",
         )
     if crl is not None:
-        hashes = [trace.sha256 for trace in cut_together(crl, store)]
+        hashes = [trace.sha256 for trace in store.last_cut(issuer.id)]
         yield from _unlike_crls(published, crl, [[one] for one in hashes])
         yield from _unlike_crls(home.crl / f"{issuer.slug}.crl.pem", crl, [hashes])
 

@@ -9,7 +9,7 @@ from ca.encoding.inspect import read_crl
 from ca.files import PUBLIC_FILE, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
-from ca.interfaces.revocation import CrlRecord, CrlTrace
+from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial
 
@@ -21,15 +21,6 @@ def publish_certificate(slug: str, der: bytes, home: Home) -> None:
         (home.certs / f"{slug}.crt", der),
     ):
         write_whole(path, octets, mode=PUBLIC_FILE, replace=True)
-
-
-def cut_together(crl: CrlRecord, store: CertificateStore) -> tuple[CrlTrace, ...]:
-    """The newest kept CRL and what was cut with it: one, or the rungs of a ladder, in order."""
-    return tuple(
-        trace
-        for trace in store.crl_history(crl.issuer_id)
-        if trace.number >= crl.number and trace.sha256 is not None
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,9 @@ from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND, Serial, serial_text
 from ca.names.showing import visible
 from ca.services.facility import CLOCK_MAY_LAG
+from ca.services.ladder import armed_until
 from ca.services.premises import Concern, concerns_of_files
-from ca.services.publication import compare, cut_together
+from ca.services.publication import compare
 from ca.services.reminding import concerns_to_remind_of
 
 #: How far ahead `status` looks for certificates that end.
@@ -167,10 +168,9 @@ def _crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding 
     if crl is None:
         return None
     difference = compare(issuer, crl, store)
-    ends = (trace.next_update for trace in cut_together(crl, store))
     return CrlStanding(
         crl=crl,
-        until=max((end for end in ends if end is not None), default=crl.next_update),
+        until=armed_until(crl, store),
         missing=len(difference.missing),
         superfluous=len(difference.superfluous),
     )

@@ -20,7 +20,7 @@ from ca.interfaces.values import Serial, serial_text
 from ca.names.constraints import NameConstraints
 from ca.names.distinguished import COMMON_NAME
 from ca.names.general import DNSName, parse_general_name
-from ca.services.publication import cut_together
+from ca.services.ladder import armed_until
 from ca.services.strict_client import strict_client
 from ca.services.trust import check_signature
 
@@ -359,8 +359,7 @@ def _judge_list(
             Violation("crl.signature", f"the newest CRL of {issuer.subject} is not signed by it")
         )
         return
-    ends = [trace.next_update for trace in cut_together(crl, store) if trace.next_update]
-    until = max(ends, default=crl.next_update)
+    until = armed_until(crl, store)
     if at > until:
         warnings.append(
             f"the newest CRL of {issuer.subject} expired on {until:%Y-%m-%d %H:%M} UTC: "

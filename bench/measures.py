@@ -208,6 +208,18 @@ class Bench:
             got=got, goal=count, is_ceiling=False, unit="",
         )  # fmt: skip
 
+    def nodes(self) -> Iterator[Result]:
+        """Homes that share a record in PostgreSQL, each with its own chip and intermediate."""
+        from tests.postgresql.nodes_rate import rates  # starts a server of its own
+
+        found = rates(count=self.scale.batch, rounds=3)
+        seen = {"certificates/s": {nodes: round(rate, 1) for nodes, rate in found.items()}}
+        for nodes, goal in ((2, 1.8), (4, 3.2)):
+            yield Result(
+                measure=f"certificates per second, {nodes} nodes / 1, modelled chip",
+                got=found[nodes] / found[1], goal=goal, is_ceiling=False, seen=seen,
+            )  # fmt: skip
+
     def syncs(self) -> Iterator[Result]:
         """Between the signature and the certificate's file, on the disk."""
         home = self.home(self.scale.small)
@@ -317,6 +329,7 @@ MEASURES: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "batch": Bench.batches,
     "crl": Bench.crl,
     "parallel": Bench.parallel,
+    "nodes": Bench.nodes,
     "start": Bench.start,
     "growth": Bench.growth,
     "syncs": Bench.syncs,

@@ -30,6 +30,10 @@ _RESTORE = "restore the newest backup whose `homeca audit verify` finds nothing"
 #: Links of the last entries are at hand when an entry about the anchor names one of them.
 _WINDOW = 5000
 
+#: The CA goes on working meanwhile: when the record tells of more than the ledger did, what was
+#: added to the ledger since is read, this often at most.
+_AGAIN = 10
+
 
 @dataclass(slots=True)
 class _Issuer:
@@ -73,19 +77,27 @@ class Audit:
         chain = Chain()
         wanted = {one.position.entries: one for one in self.checkpoints}
         links: dict[int, bytes] = {}
-        for entry in chain.walk(self.store.ledger()):
-            if entry.seq in wanted:
-                links[entry.seq] = entry.link
-            self._links[entry.seq] = entry.link
-            if len(self._links) > _WINDOW:
-                self._links.popitem(last=False)
-            yield from self._tell(entry, chain.first)
+        differing: list[Violation] = []
+        for _ in range(_AGAIN):
+            seen = chain.count
+            for entry in chain.walk(self.store.ledger(after=chain.last)):
+                if entry.seq in wanted:
+                    links[entry.seq] = entry.link
+                self._links[entry.seq] = entry.link
+                if len(self._links) > _WINDOW:
+                    self._links.popitem(last=False)
+                yield from self._tell(entry, chain.first)
+            if differing and chain.count == seen:
+                break  # nobody has added anything since: it is so
+            differing = list(self._of_issuers())
+            if not differing:
+                break
         self.entries = chain.count
         yield from chain.violations()
         yield from self._of_anchor()
         for checkpoint in self.checkpoints:
             yield from self._of_checkpoint(checkpoint, chain, links)
-        yield from self._of_issuers()
+        yield from differing
         for history in self.store.histories():
             self.serials += 1
             yield from contradictions(history)

@@ -34,13 +34,13 @@ def link_of(entry: LedgerEntry, previous: bytes, *, seq: int | None = None) -> b
 class Chain:
     """A walk along the ledger. `walk` first, then ask.
 
-    count: entries seen. end: the last link as it is stored.
+    count: entries seen. last: the number of the newest. end: its link as it is stored.
     """
 
     count: int = 0
     first: bytes = b""
     end: bytes = ORIGIN
-    _seq: int = 0
+    last: int = 0
     _missing: list[tuple[int, int]] = field(default_factory=list)
     _unfit: list[tuple[LedgerEntry, bytes]] = field(default_factory=list)
     _unexplained: int = 0
@@ -51,14 +51,14 @@ class Chain:
         After one that does not, its stored link is taken: what comes next may still be right.
         """
         for entry in entries:
-            if entry.seq != self._seq + 1:
-                self._missing.append((self._seq + 1, entry.seq - 1))
+            if entry.seq != self.last + 1:
+                self._missing.append((self.last + 1, entry.seq - 1))
             elif link_of(entry, self.end) != entry.link:
                 self._remember(entry)
             if not self.count:
                 self.first = entry.link
             self.count += 1
-            self._seq, self.end = entry.seq, entry.link
+            self.last, self.end = entry.seq, entry.link
             yield entry
 
     def _remember(self, entry: LedgerEntry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from ca.encoding.facts import CertificateFacts, NameFacts, TbsFacts
 from ca.encoding.inspect import read_certificate, read_tbs
@@ -46,6 +47,8 @@ class RowInspector:
         self._read = {issuer.id: facts_of(issuer) for issuer in issuers}
         self._profiles: dict[tuple[bytes, str], Profile | str] = {}
         self._names: dict[bytes, str] = {}
+        # renewals keep their key: asked once for it, not once for each of them
+        self._is_key_blocked = lru_cache(maxsize=1024)(facility.store.is_key_blocked)
 
     def inspect(self, record: CertificateRecord) -> Iterator[Finding]:
         """Everything about one row that is not so."""
@@ -302,7 +305,7 @@ class RowInspector:
                 yield error("check.row.key", where, f"{weakness.text} [{weakness.rule}]", _REVOKE)
         except EncodingError as fault:
             yield error("check.row.key", where, fault.problem, _REVOKE)
-        if self._store.is_key_blocked(record.spki_sha256):
+        if self._is_key_blocked(record.spki_sha256):
             yield error(
                 "check.row.key-compromised",
                 where,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ca.encoding.ledger import link
+from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Reason
+from ca.interfaces.store import CertificateStore
+from ca.ledger.audit import Audit
 from ca.services.revocation import release, revoke
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
 from tests.services.rig import Rig, cut, issue_one
@@ -238,3 +242,35 @@ def test_a_certificate_that_is_not_in_the_ledger_is_named(busy: Rig, tmp_path: P
     octets = bytearray(known)
     octets[-1] ^= 1
     assert rules(busy, {}, bytes(octets)) == ["ledger.outside"]
+
+
+class Meanwhile:
+    """A store on which somebody else acts each time its issuers are about to be read."""
+
+    def __init__(self, store: CertificateStore, act: Callable[[], object], *, times: int) -> None:
+        self._store, self._act, self._times = store, act, times
+
+    def issuers(self) -> tuple[IssuerRecord, ...]:
+        if self._times:
+            self._times -= 1
+            self._act()
+        return self._store.issuers()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_list_that_is_cut_while_the_ledger_is_read_is_no_violation(rig: Rig, times: int) -> None:
+    with auditor(rig) as found:
+        store = Meanwhile(found.store, lambda: cut(rig), times=times)
+        audit = Audit(store=cast("CertificateStore", store))
+        assert list(audit.violations()) == []
+        assert audit.entries == found.store.ledger_end().seq
+
+
+def test_an_audit_ends_although_lists_are_cut_all_the_time(rig: Rig) -> None:
+    with auditor(rig) as found:
+        store = Meanwhile(found.store, lambda: cut(rig), times=1000)
+        audit = Audit(store=cast("CertificateStore", store))
+        assert {violation.rule for violation in audit.violations()} == {"ledger.crl"}

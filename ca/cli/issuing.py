@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,19 +147,16 @@ def sign(
     wishes = _wishes(san, subject, days, not_after)
     targets = _targets(requests, out, force=force)
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
-        orders: list[Order] = []
-        failures: list[Failure] = []
-        for source in requests:
-            try:
-                orders.append(
-                    Order(source=source, request=_read(source), profile=profile, wishes=wishes)
-                )
-            except HomecaError as error:
-                failures.append(Failure(source, error))
+        piped = _standard_input() if _STANDARD_STREAM in requests else b""
+
+        def order(source: str) -> Order:
+            request = _read(source, piped)
+            return Order(source=source, request=request, profile=profile, wishes=wishes)
+
         _run(
             found,
-            orders,
-            failures,
+            requests,
+            order,
             targets,
             issuer=issuer,
             dry_run=dry_run,
@@ -202,8 +200,8 @@ def renew(
         target = _renewal_target(path, serial_text(record.serial), out, force=force)
         done = _run(
             found,
-            [order],
-            [],
+            [order.source],
+            lambda _: order,
             {order.source: target},
             issuer=issuer,
             dry_run=dry_run,
@@ -301,18 +299,23 @@ def _require_free(target: Path, *, force: bool) -> None:
         )
 
 
-def _read(source: str) -> Request:
+def _standard_input() -> bytes:
+    """All that can be a request, and an octet more; read before the TPM is held for us."""
+    return sys.stdin.buffer.read(_REQUEST_LIMIT + 1)
+
+
+def _read(source: str, piped: bytes) -> Request:
     from ca.encoding.containers import read_request
     from ca.encoding.requests import parse_request
     from ca.errors import RequestMalformed
 
     try:
-        if source == _STANDARD_STREAM:
-            octets = sys.stdin.buffer.read(_REQUEST_LIMIT + 1)
-            if len(octets) > _REQUEST_LIMIT:
-                raise ValueError
-        else:
+        if source != _STANDARD_STREAM:
             octets = read_bounded(Path(source), _REQUEST_LIMIT)
+        elif len(piped) <= _REQUEST_LIMIT:
+            octets = piped
+        else:
+            raise ValueError
     except ValueError as error:
         raise RequestMalformed(
             f"it has more than {_REQUEST_LIMIT} octets", remedy="give the request file"
@@ -326,17 +329,18 @@ def _read(source: str) -> Request:
 
 def _run(
     found: Facility,
-    orders: Sequence[Order],
-    failures: list[Failure],
-    targets: dict[str, Path | None],
+    sources: Sequence[str],
+    order: Callable[[str], Order],
+    targets: Mapping[str, Path | None],
     *,
     issuer: str | None,
     dry_run: bool,
     force: bool,
     as_json: bool,
 ) -> int:
-    """Prepare all, sign all, show each; how many were issued.
+    """Prepare, sign and show each, one while another is in the TPM; how many were issued.
 
+    order: what is to be done for a source.
     One request that fails raises its own error; of many, the failed ones are told and counted.
     """
     from ca.cli.delivery import Delivery, as_fields
@@ -350,29 +354,33 @@ def _run(
         warn("no intermediate is active, so the root itself signs: run `homeca init-intermediate`")
     now = found.check_clock()
     issuance = Issuance(found)
-    prepared: list[Prepared] = []
-    alone = len(orders) + len(failures) <= 1
-    for order in orders:
-        try:
-            prepared.append(issuance.prepare(order, authority, now=now))
-        except HomecaError as error:
-            failures.append(Failure(order.source, error))
-    if not as_json:
-        for one in prepared:
-            _describe(one, brief=not alone)
-    if failures and alone:
-        raise failures[0].error
+    failures: list[Failure] = []
+    alone = len(sources) == 1
     documents: list[dict[str, Any]] = []
     issued = 0
+
+    def prepared() -> Iterator[Prepared]:
+        for source in sources:
+            try:
+                one = issuance.prepare(order(source), authority, now=now)
+            except HomecaError as error:
+                failures.append(Failure(source, error))
+                continue
+            if not as_json:
+                _describe(one, brief=not alone)
+            yield one
+
     if dry_run:
-        documents = [as_fields(one, None, None) for one in prepared]
-        say("dry run: nothing was signed or recorded")
+        documents = [as_fields(one, None, None) for one in prepared()]
+        if documents or not alone:
+            say("dry run: nothing was signed or recorded")
     else:
         with (
-            Progress(len(prepared), "signing") as progress,
+            Progress(len(sources), "signing") as progress,
             Delivery(targets, force=force, as_json=as_json) as delivery,
+            closing(issuance.issue(prepared())) as outcomes,
         ):
-            for outcome in issuance.issue(prepared):
+            for outcome in outcomes:
                 progress.advance()
                 if isinstance(outcome, Issued):
                     issued += 1

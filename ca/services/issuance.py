@@ -6,17 +6,19 @@ the two leaves a serial we can revoke and never a certificate we do not know abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from ca.encoding.certificate import build_tbs, new_serial
 from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request
-from ca.errors import CustodyError, HomecaError, SerialReserved, SignatureInvalid
+from ca.errors import HomecaError, SerialReserved
 from ca.failpoints import failpoint
-from ca.interfaces.custody import Signer
 from ca.interfaces.issuing import Intent, State
 from ca.interfaces.values import Serial
 from ca.lint.gate import LintedTbs, lint_tbs
@@ -29,11 +31,13 @@ from ca.profiles.profile import Profile
 from ca.profiles.render import RenderContext, render
 from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.facility import Authority, Facility, algorithm_of
-from ca.services.signing import settle_unsigned, sign_linted
+from ca.services.signing import settle_unsigned
+from ca.services.signing_thread import SigningThread
 
 #: Certificates whose intents share one commit. Large enough to spread the cost of a sync, small
-#: enough that a crash leaves few serials to settle and a person sees results come.
-CHUNK = 32
+#: enough that a crash, which finds two chunks open, leaves few serials to settle.
+CHUNK = 16
+FIRST_CHUNK = 4
 
 #: A serial is 158 random bits: a second collision means a broken generator, not bad luck.
 SERIAL_ATTEMPTS = 3
@@ -184,44 +188,57 @@ class Issuance:
             tbs=linted,
         )
 
-    def issue(self, prepared: Sequence[Prepared]) -> Iterator[Issued | NotIssued]:
+    def issue(self, prepared: Iterable[Prepared]) -> Generator[Issued | NotIssued]:
         """Sign what was prepared, all by one authority, in one TPM transaction.
+
+        prepared: taken as the TPM comes to need it: with a generator the next ones are prepared
+                  while it signs. Close what this returns, when not all of it is taken.
 
         Nothing is recorded when the TPM is out of reach, or its anchor of the ledger says that
         this record is not the newest: LedgerMismatch, CustodyError.
         Yields as chunks are durably recorded. A key that cannot be used ends the run: what was
         not asked for is `failed`, what may have been signed is `uncertain`.
         """
-        if not prepared:
+        chunks = _chunks(prepared)
+        first = next(chunks, None)
+        if first is None:
             return
-        authority = prepared[0].authority
-        with (
-            self.facility.changing(authority.issuer),
-            self.facility.issuing(),
-            ExitStack() as transaction,
-        ):
-            signer: Signer | None = None
-            for start in range(0, len(prepared), CHUNK):
-                chunk = self._record_intents(prepared[start : start + CHUNK])
+        authority = first[0].authority
+        with self.facility.changing(authority.issuer), self.facility.issuing():
+            recorded = self._record_intents(first)
+            with ExitStack() as transaction:
                 try:
-                    if signer is None:
-                        signer = transaction.enter_context(self.facility.key_of(authority.issuer))
+                    signer = transaction.enter_context(self.facility.key_of(authority.issuer))
                 except HomecaError as error:
-                    yield from self._give_up(chunk, error)
-                    yield from (
-                        NotIssued(prepared=p, error=error, state=State.FAILED)
-                        for p in prepared[start + CHUNK :]
-                    )
+                    yield from self._give_up(recorded, error, error)
+                    yield from _never_begun(chunks, error)
                     return
-                outcomes = self._sign(chunk, signer)
-                yield from outcomes
-                broken = [o for o in outcomes if isinstance(o, NotIssued)]
-                if broken:
-                    yield from (
-                        NotIssued(prepared=p, error=broken[0].error, state=State.FAILED)
-                        for p in prepared[start + CHUNK :]
-                    )
-                    return
+                thread = transaction.enter_context(SigningThread(signer, authority.issuer.spki))
+                yield from self._pass_through(thread, recorded, chunks)
+
+    def _pass_through(
+        self, thread: SigningThread, first: Sequence[Prepared], chunks: Iterator[Sequence[Prepared]]
+    ) -> Iterator[Issued | NotIssued]:
+        """Every chunk: recorded, signed, recorded. Two at a time are on their way."""
+        under_way = deque([_Begun(first, thread)])
+        failure: HomecaError | None = None
+        try:
+            while under_way:
+                following = next(chunks, None) if failure is None else None
+                if following is not None:
+                    under_way.append(_Begun(self._record_intents(following), thread))
+                yield from self._finish(under_way[0], failure)
+                failure = failure or under_way[0].run.failure
+                under_way.popleft()
+            if failure is not None:
+                yield from _never_begun(chunks, failure)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, or nobody wants the others
+                thread.stop()
+            # what the TPM has signed must not stay an open intent
+            for begun in under_way:
+                self._keep(begun)
+            raise
 
     def _record_intents(self, chunk: Sequence[Prepared]) -> Sequence[Prepared]:
         """Durable before the key is asked. A taken serial is drawn again, with a new TBS."""
@@ -248,36 +265,38 @@ class Issuance:
         failpoint("intents.stored")
         return chunk
 
-    def _sign(self, chunk: Sequence[Prepared], signer: Signer) -> list[Issued | NotIssued]:
-        """Sign each, verify each, record all that are good in one commit."""
-        signed: list[tuple[Prepared, bytes]] = []
-        failure: HomecaError | None = None
-        try:
-            for one in chunk:
-                try:
-                    signed.append((one, sign_linted(one.tbs, signer, one.authority.issuer.spki)))
-                except (CustodyError, SignatureInvalid) as error:
-                    failure = error
-                    break
-        finally:
-            # also on Ctrl-C: what the TPM has signed must not stay an open intent
-            self._keep(signed)
-        outcomes: list[Issued | NotIssued] = [
-            Issued(prepared=one, der=der, chain=one.authority.chain[:-1]) for one, der in signed
-        ]
-        if failure is not None:
-            outcomes.extend(self._give_up(chunk[len(signed) :], failure))
-        return outcomes
-
-    def _keep(self, signed: Sequence[tuple[Prepared, bytes]]) -> None:
-        if signed:
+    def _keep(self, begun: _Begun) -> None:
+        """Wait for the chunk; record all that are good in one commit, once."""
+        wait((begun.run.end,))
+        if begun.run.ders and not begun.is_kept:
             self.facility.store.record_certificates(
-                [(one.authority.issuer.id, one.serial, der) for one, der in signed],
+                [
+                    (one.authority.issuer.id, one.serial, der)
+                    for one, der in zip(begun.chunk, begun.run.ders, strict=False)
+                ],
                 at=self.facility.clock(),
             )
+        begun.is_kept = True
+        begun.run.end.result()  # raises what nobody foresaw
 
-    def _give_up(self, rest: Sequence[Prepared], error: HomecaError) -> list[NotIssued]:
-        """Settle what will not be signed. Only the first of `rest` can have been asked for."""
+    def _finish(self, begun: _Begun, after: HomecaError | None = None) -> list[Issued | NotIssued]:
+        """after: the failure that ended the run, when it was in a chunk before this one."""
+        self._keep(begun)
+        run = begun.run
+        outcomes: list[Issued | NotIssued] = [
+            Issued(prepared=one, der=der, chain=one.authority.chain[:-1])
+            for one, der in zip(begun.chunk, run.ders, strict=False)
+        ]
+        if failure := run.failure or after:
+            rest = begun.chunk[len(outcomes) :]
+            outcomes.extend(self._give_up(rest, failure, run.failure))
+        return outcomes
+
+    def _give_up(
+        self, rest: Sequence[Prepared], error: HomecaError, first: HomecaError | None
+    ) -> list[NotIssued]:
+        """Settle what will not be signed. first: what the key answered when asked for `rest[0]`;
+        for none of the others was it asked."""
         now = self.facility.clock()
         return [
             NotIssued(
@@ -287,12 +306,36 @@ class Issuance:
                     self.facility,
                     one.authority.issuer.id,
                     one.serial,
-                    error if index == 0 else None,
+                    first if index == 0 else None,
                     at=now,
                 ),
             )
             for index, one in enumerate(rest)
         ]
+
+
+class _Begun:
+    """A chunk whose intents are recorded, and which waits for the TPM or its certificates do."""
+
+    def __init__(self, chunk: Sequence[Prepared], thread: SigningThread) -> None:
+        self.chunk = chunk
+        self.run = thread.begin([one.tbs for one in chunk])
+        self.is_kept = False
+
+
+def _chunks(prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, ...]]:
+    """A small one first, so that the TPM soon has something to do."""
+    rest = iter(prepared)
+    size = FIRST_CHUNK
+    while chunk := tuple(islice(rest, size)):
+        yield chunk
+        size = min(2 * size, CHUNK)
+
+
+def _never_begun(chunks: Iterator[Sequence[Prepared]], error: HomecaError) -> Iterator[NotIssued]:
+    for chunk in chunks:
+        for one in chunk:
+            yield NotIssued(prepared=one, error=error, state=State.FAILED)
 
 
 def _intent(prepared: Prepared) -> Intent:

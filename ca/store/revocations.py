@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 
 from ca.encoding import ledger as details
 from ca.errors import NotFound, RevocationRefused
@@ -128,17 +128,21 @@ class RevocationRows(LedgerRows):
 
         Such a line never ends; saying so lets the index of open lines answer.
         """
-        query = (
-            select(revocations.c.id)
-            .join(certificates, open_line)
-            .where(
-                certificates.c.spki_sha256 == spki_sha256,
-                revocations.c.reason == Reason.KEY_COMPROMISE,
-            )
-            .limit(1)
-        )
         with self._database.read() as connection:
-            return connection.execute(query).first() is not None
+            found = connection.execute(_BLOCKED, {"spki_sha256": spki_sha256})
+            return found.first() is not None
+
+
+#: Asked once for each request: to write it anew costs as much as to run it.
+_BLOCKED = (
+    select(revocations.c.id)
+    .join(certificates, open_line)
+    .where(
+        certificates.c.spki_sha256 == bindparam("spki_sha256"),
+        revocations.c.reason == Reason.KEY_COMPROMISE,
+    )
+    .limit(1)
+)
 
 
 def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes) -> None:

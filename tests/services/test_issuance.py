@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +37,17 @@ from ca.keys.tpm.return_codes import (
     CC_SIGN,
     CC_START_AUTH_SESSION,
 )
-from ca.services.issuance import SERIAL_ATTEMPTS, Issued, NotIssued
+from ca.services.facility import Facility, authorities, signing_authority
+from ca.services.issuance import (
+    CHUNK,
+    FIRST_CHUNK,
+    SERIAL_ATTEMPTS,
+    Issuance,
+    Issued,
+    NotIssued,
+    Order,
+    Prepared,
+)
 from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
 from tests.services.rig import Rig, Unwritable, cut, issue, issue_one, order, serials
 
@@ -135,6 +148,74 @@ def test_what_was_signed_before_an_answer_was_lost_is_issued(rig: Rig) -> None:
     assert [row.state for row in rig.rows()] == states
 
 
+# ---------------------------------------------------------------- one chunk beside another
+
+
+def test_the_next_request_is_prepared_while_the_tpm_signs(rig: Rig) -> None:
+    meeting = threading.Barrier(2, timeout=20)
+
+    def wait_for_it(link: Link) -> Link:
+        def change(code: int, count: int, answer: bytes) -> bytes:
+            if code == CC_SIGN and count == 1:
+                meeting.wait()
+            return answer
+
+        return Changing(link, change)
+
+    with rig.facility(around=wait_for_it) as facility:
+        prepare = preparing(facility)
+
+        def requests() -> Iterator[Prepared]:
+            for n in range(FIRST_CHUNK + 1):
+                if n == FIRST_CHUNK:
+                    meeting.wait()
+                yield prepare(order(f"d{n}"))
+
+        outcomes = list(Issuance(facility).issue(requests()))
+    assert [type(outcome) for outcome in outcomes] == [Issued] * (FIRST_CHUNK + 1)
+
+
+def test_after_a_lost_answer_the_chunk_behind_it_was_never_asked_for(rig: Rig) -> None:
+    record = Recorder()
+    count = FIRST_CHUNK + 6 + CHUNK
+    with rig.facility(around=lambda link: losing_the_signature(record.around(link))) as facility:
+        outcomes = issue(facility, *(order(f"d{n}") for n in range(count)))
+    assert record.codes.count(CC_SIGN) == 1
+    assert [type(outcome) for outcome in outcomes] == [NotIssued] * count
+    states = [row.state for row in rig.rows()]
+    assert states == [State.UNCERTAIN] + [State.FAILED] * (len(states) - 1)
+    assert FIRST_CHUNK < len(states) < count, "what was not recorded when it failed never is"
+
+
+def test_who_takes_no_more_certificates_leaves_none_that_was_signed_unrecorded(rig: Rig) -> None:
+    record = Recorder()
+    with rig.facility(around=record.around) as facility:
+        prepare = preparing(facility)
+        orders = (order(f"d{n}") for n in range(FIRST_CHUNK + 3 * CHUNK))
+        with closing(Issuance(facility).issue(map(prepare, orders))) as outcomes:
+            next(outcomes)
+    states = Counter(row.state for row in rig.rows())
+    assert states[State.ISSUED] == record.codes.count(CC_SIGN) >= FIRST_CHUNK
+    assert states.total() < FIRST_CHUNK + 3 * CHUNK
+
+
+def test_a_fault_of_our_own_takes_no_signed_certificate_along(rig: Rig) -> None:
+    def faulty(facility: Facility) -> Iterator[Prepared]:
+        prepare = preparing(facility)
+        for n in range(FIRST_CHUNK + 3):
+            yield prepare(order(f"d{n}"))
+        raise ZeroDivisionError
+
+    with rig.facility() as facility, pytest.raises(ZeroDivisionError):
+        list(Issuance(facility).issue(faulty(facility)))
+    assert [row.state for row in rig.rows()] == [State.ISSUED] * FIRST_CHUNK
+
+
+def preparing(facility: Facility) -> Callable[[Order], Prepared]:
+    authority = signing_authority(authorities(facility.store))
+    return partial(Issuance(facility).prepare, authority=authority, now=facility.check_clock())
+
+
 def test_signing_again_after_a_lost_answer_takes_a_new_serial(rig: Rig) -> None:
     with rig.facility(around=losing_the_signature) as facility:
         issue(facility, order())
@@ -231,7 +312,7 @@ def test_a_full_disk_in_the_second_chunk_keeps_the_first(rig: Rig) -> None:
     ):
         issue(facility, *(order(f"d{n}") for n in range(40)))
     rows = rig.rows()
-    assert len(rows) == 32
+    assert len(rows) == FIRST_CHUNK
     assert {row.state for row in rows} == {State.ISSUED}
 
 

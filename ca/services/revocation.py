@@ -199,8 +199,9 @@ def _linted_all(
             issuer.id, expired_since=last.this_update if last is not None else None
         )
     )
-    # asked after the entries, so that it is at least as late as each of them
-    newest_line = facility.store.newest_revocation(issuer.id) or now
+    # asked after the entries, so that it is at least as late as each of them; where there are none,
+    # the index of dates would be searched through the lines of all other issuers
+    newest_line = (facility.store.newest_revocation(issuer.id) if entries else None) or now
     first = _first_this_update(issuer, last, standing, newest_line, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:

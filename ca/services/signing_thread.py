@@ -18,7 +18,8 @@ from ca.lint.gate import LintedTbs
 from ca.services.signing import sign_linted
 
 #: Seconds after which a thread that computes gives way to another. A signature takes eight turns:
-#: beside a busy thread 32 ms of a software TPM's 2.7 with the 5 ms of Python, and 3.7 with these.
+#: beside a busy thread, 2.7 ms with a software TPM become 32 ms with Python's own 5 ms, and 3.7 ms
+#: with these.
 _TURN = 0.00005
 
 

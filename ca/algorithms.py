@@ -6,8 +6,9 @@ Sources: RFC 3279, RFC 4055, RFC 5480, RFC 5758, RFC 8410; TCG Algorithm Registr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Family(StrEnum):
@@ -18,8 +19,7 @@ class Family(StrEnum):
     ED25519 = "ed25519"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyKind:
+class KeyKind(Struct, frozen=True):
     """A kind of key: `ec-p384`, `rsa-2048`.
 
     bits:      modulus or field size.
@@ -53,8 +53,7 @@ KEY_KINDS: dict[str, KeyKind] = {
 CURVES: dict[str, KeyKind] = {k.curve_oid: k for k in KEY_KINDS.values() if k.curve_oid}
 
 
-@dataclass(frozen=True, slots=True)
-class HashAlgorithm:
+class HashAlgorithm(Struct, frozen=True):
     """oid: RFC 8017 appendix B.1. tpm: TPM_ALG_ID. size: octets."""
 
     name: str
@@ -89,8 +88,7 @@ TPM_SCHEMES: dict[Scheme, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureAlgorithm:
+class SignatureAlgorithm(Struct, frozen=True):
     """An AlgorithmIdentifier a certificate may carry, and what makes it.
 
     name:   asn1crypto's and OpenSSL's way of saying it: "sha256_ecdsa".

@@ -6,8 +6,9 @@ knows of exit codes, HTTP or logging. Rooms raise; only the doors (`cli`, `web`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 
 class HomecaError(Exception):
@@ -25,8 +26,7 @@ class HomecaError(Exception):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One rule that a request, a profile or a certificate breaks, as a person reads it.
 
     rule:   stable id: "key.rsa-too-small", "rfc5280.4.1.2.2-serial".

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.errors import ConfigurationError, HomeMissing, OutputExists, OutputFailed
 from ca.files import (
@@ -34,8 +35,7 @@ def default_home() -> Path:
     return (Path(data) if data else Path.home() / ".local/share") / "homeca"
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """Paths only; `make` creates them, `require` insists on them."""
 
     path: Path

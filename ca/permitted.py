@@ -7,8 +7,9 @@ a certificate may have is for its profile; this is about whose names they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from ca.errors import IllegalName, Violation
 from ca.names.constraints import IPNetwork, NameConstraints
@@ -25,8 +26,7 @@ from ca.names.showing import visible
 from ca.settings import HOME_NETWORKS, HOME_TREES, Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamePolicy:
+class NamePolicy(Struct, frozen=True, kw_only=True):
     """Trees, networks and single names; the issuers' name constraints are always on top.
 
     permitted_dns: trees. permitted_ip: networks. exceptions: "vpn.example.org", "DNS:*.lan".

@@ -20,9 +20,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
+
+from msgspec import Struct
 
 from ca.errors import IllegalName, SettingsMalformed
 from ca.names.constraints import IPNetwork, NameConstraints
@@ -51,8 +52,7 @@ HOME_NETWORKS: tuple[IPNetwork, ...] = tuple(
 MAX_SIZE = 65536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What homeca.toml says; the defaults are those of a home without one.
 
     permit_dns, permit_ip: trees and networks this CA may certify names in.

@@ -6,11 +6,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from ca.errors import CustodyError, Violation
 from ca.failpoints import failpoint
@@ -52,8 +54,7 @@ def steady(clock: Clock) -> Clock:
     return now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(Struct, frozen=True, kw_only=True):
     """What a command knows before anything is opened.
 
     home:    its path. tcti: --tpm, None for the recorded or automatic choice.

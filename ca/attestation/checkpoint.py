@@ -22,8 +22,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from ca.attestation.signer import read_attested, read_signer
 from ca.encoding.attest import ST_NV, Attest, qualifying
@@ -41,8 +42,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 LIMIT = 16384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(Struct, frozen=True, kw_only=True):
     """What the six lines say. entries: how many there were; link: of the newest."""
 
     ledger: bytes
@@ -70,8 +70,7 @@ class Position:
         return qualifying(b"checkpoint 1", self.lines.encode("ascii"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """A verified one. attestation_key: its Name. clock: milliseconds, as the TPM counts."""
 
     position: Position

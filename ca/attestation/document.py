@@ -14,8 +14,9 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ca.attestation.key_statement import ProvenKey, verify_key_statement
 from ca.encoding.facts import CertificateFacts
@@ -31,8 +32,7 @@ LIMIT = 1 << 18
 _MOST = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
+class Proven(Struct, frozen=True, kw_only=True):
     """An issuer whose key is proven."""
 
     certificate: CertificateFacts

@@ -7,7 +7,8 @@ it takes in no key that claims fixedTPM and fixedParent. So all three are asked 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.attestation.signer import read_attested, read_signer
 from ca.encoding.attest import ST_CERTIFY, ST_CREATION, about_key, read_creation
@@ -16,8 +17,7 @@ from ca.errors import EncodingError, StatementRefused, Violation
 from ca.interfaces.ledger import KeyAttestation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvenKey:
+class ProvenKey(Struct, frozen=True, kw_only=True):
     """What a good statement says.
 
     attestation_key: the Name of the key that signed, its fingerprint.

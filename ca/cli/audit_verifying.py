@@ -150,7 +150,7 @@ def published_lists(home: Home, store: CertificateStore) -> dict[str, bytes]:
 def _auditor(
     home: Path | None, tpm: str | None, *, owner_file: Path | None = None
 ) -> Iterator[tuple[Home, Auditor]]:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     place = Home(chosen_home(home))
     opened = replace(opening(home, tpm, None), owner_auth=read_owner_auth(owner_file))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from ca.cli.opening import facility, record
 from ca.cli.options import (
@@ -144,8 +144,7 @@ def crl(
             _cut(wanted, found, include=include, as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutWish:
+class CutWish(Struct, frozen=True, kw_only=True):
     """What the options say; unset ones are for the settings, then for the defaults."""
 
     days: int | None = None

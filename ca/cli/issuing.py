@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
 
 from ca.cli.opening import facility
 from ca.cli.options import (
@@ -102,8 +102,7 @@ def register(app: typer.Typer) -> None:
     app.command("renew")(renew)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A request that did not become a certificate, and why."""
 
     source: str

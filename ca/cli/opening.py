@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.cli.options import chosen_home, read_owner_auth, read_pin
 from ca.cli.output import say, warn
@@ -103,8 +105,7 @@ def record(home: Path | None) -> Iterator[tuple[Home, CertificateStore]]:
         yield found, store
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """The part of a facility that settling needs."""
 
     home: Home

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.algorithms import KEY_KINDS, Family, KeyKind
 from ca.cli.opening import mention_custody, opening
@@ -32,8 +33,7 @@ _STANDARD_STREAM = "-"
 _SOON = 30  # days before the end that `list` begins to speak of renewal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What the options of `request new` say."""
 
     subject: str | None

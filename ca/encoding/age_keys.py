@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from msgspec import Struct
 
 from ca.encoding import bech32
 from ca.errors import BackupDamaged, BackupLocked, UsageError
@@ -32,16 +32,14 @@ LOG_N = 17
 _LOG_N_LIMIT = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Passphrase:
+class Passphrase(Struct, frozen=True):
     """scrypt, N = 2**log_n, r = 8, p = 1."""
 
     secret: Secret
     log_n: int = LOG_N
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """Whoever has the identity to this X25519 public key, 32 octets: "age1…"."""
 
     public: bytes
@@ -52,8 +50,7 @@ class Recipient:
         return cls(_key(text.strip(), "age", "a recipient", "age1…, as `age-keygen` prints it"))
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """An X25519 private key, 32 octets: "AGE-SECRET-KEY-1…"."""
 
     private: Secret
@@ -89,8 +86,7 @@ def _key(text: str, prefix: str, what: str, wanted: str) -> bytes:
 # ---------------------------------------------------------------- stanzas
 
 
-@dataclass(frozen=True, slots=True)
-class Stanza:
+class Stanza(Struct, frozen=True):
     """One of a header. arguments: its kind first. body: the wrapped file key."""
 
     arguments: tuple[str, ...]

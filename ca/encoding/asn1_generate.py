@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.errors import EncodingError
@@ -73,8 +74,7 @@ _TRUE = ("TRUE", "true", "Y", "y", "YES", "yes")
 _FALSE = ("FALSE", "false", "N", "n", "NO", "no")
 
 
-@dataclass(slots=True)
-class Generator:
+class Generator(Struct):
     """Where sections and object names come from, and how much has been made of them.
 
     section: the values of a section in order, or None when there is none.
@@ -83,7 +83,7 @@ class Generator:
 
     section: Callable[[str], list[str] | None]
     oid: Callable[[str], str]
-    _elements: int = field(default=0, init=False)
+    _elements: int = 0
 
     def generate(self, text: str, *, depth: int = 0) -> bytes:
         """DER of one value. Raises: EncodingError."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding.tpm import Unmarshaller, malformed
 
@@ -18,8 +19,7 @@ ST_CREATION = 0x801A
 _WHAT = "TPM attestation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attest:
+class Attest(Struct, frozen=True, kw_only=True):
     """TPMS_ATTEST of one of the three kinds homeca asks for.
 
     type:             TPM_ST. signer: qualified Name of the key that signed.
@@ -85,8 +85,7 @@ def read_attest(octets: bytes) -> Attest:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creation:
+class Creation(Struct, frozen=True, kw_only=True):
     """TPMS_CREATION_DATA (Part 2 §15.1): where a key was made.
 
     octets:      the structure itself, over which the creation hash is computed.

@@ -11,7 +11,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.der import check_der
@@ -287,8 +288,7 @@ def _in_pkcs7(der: bytes, tag: int) -> list[bytes]:
 # ---------------------------------------------------------------- text
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     label: str
     der: bytes
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
+
+from msgspec import Struct
 
 from ca.encoding import general_names as gn
 from ca.encoding import tlv
@@ -35,8 +36,7 @@ KEY_USAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(Struct, frozen=True):
     """An Extension ready for the TBS. value: the DER that extnValue holds."""
 
     oid: str

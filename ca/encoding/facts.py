@@ -7,9 +7,10 @@ Anything here may come from a hostile file: show text through its `str()`, which
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.dn import decode_name
@@ -31,8 +32,7 @@ _CODECS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Octets that a tolerant reading passed over.
 
     kind: "default" (X.690 §11.5: a DEFAULT value was written out), "bits" (X.690 §11.2.2: named
@@ -48,8 +48,7 @@ class Fault:
 # ---------------------------------------------------------------- names
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeFacts:
+class AttributeFacts(Struct, frozen=True):
     """One AttributeTypeAndValue. tag: of the string type; octets: its content."""
 
     oid: str
@@ -74,8 +73,7 @@ class AttributeFacts:
             return f"{self.oid}={shown}"
 
 
-@dataclass(frozen=True, slots=True)
-class NameFacts:
+class NameFacts(Struct, frozen=True):
     """A Name (RFC 5280 §4.1.2.4). der: the octets name chaining compares."""
 
     der: bytes
@@ -99,8 +97,7 @@ class NameFacts:
         return ",".join("+".join(map(str, rdn)) for rdn in self.rdns)
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralNameFacts:
+class GeneralNameFacts(Struct, frozen=True):
     """A GeneralName (RFC 5280 §4.2.1.6).
 
     tag:    the CHOICE: 0 otherName, 1 rfc822Name, 2 dNSName, 4 directoryName, 6 URI,
@@ -131,8 +128,7 @@ _LABELS = {0: "otherName", 1: "email", 2: "DNS", 4: "dirName", 6: "URI", 7: "IP"
 # ---------------------------------------------------------------- fields
 
 
-@dataclass(frozen=True, slots=True)
-class AlgorithmFacts:
+class AlgorithmFacts(Struct, frozen=True):
     """An AlgorithmIdentifier. parameters: whole DER element, b"" when absent."""
 
     der: bytes
@@ -140,8 +136,7 @@ class AlgorithmFacts:
     parameters: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TimeFacts:
+class TimeFacts(Struct, frozen=True):
     """A Time. tag: tlv.UTC_TIME or tlv.GENERALIZED_TIME; text: as written; moment: UTC.
 
     in_profile: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ and nothing else (RFC 5280 §4.1.2.5).
@@ -153,8 +148,7 @@ class TimeFacts:
     in_profile: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFacts:
+class KeyFacts(Struct, frozen=True):
     """A SubjectPublicKeyInfo as written; whether the key is sound is `ca.encoding.spki`'s to say.
 
     key:       content of the BIT STRING, what the SKI is the SHA-1 of.
@@ -170,8 +164,7 @@ class KeyFacts:
     exponent: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionFacts:
+class ExtensionFacts(Struct, frozen=True):
     """An Extension. value: content of extnValue."""
 
     oid: str
@@ -182,16 +175,14 @@ class ExtensionFacts:
 # ---------------------------------------------------------------- extensions
 
 
-@dataclass(frozen=True, slots=True)
-class BasicConstraints:
+class BasicConstraints(Struct, frozen=True):
     """RFC 5280 §4.2.1.9. path_len: None when absent."""
 
     ca: bool
     path_len: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityKeyIdentifier:
+class AuthorityKeyIdentifier(Struct, frozen=True):
     """RFC 5280 §4.2.1.1. issuer: directory name as DER, b"" when absent or of another kind."""
 
     key_id: bytes | None
@@ -200,8 +191,7 @@ class AuthorityKeyIdentifier:
     serial: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DistributionPoint:
+class DistributionPoint(Struct, frozen=True):
     """RFC 5280 §4.2.1.13. names: of fullName; relative: nameRelativeToCRLIssuer was used."""
 
     names: tuple[GeneralNameFacts, ...]
@@ -210,16 +200,14 @@ class DistributionPoint:
     has_crl_issuer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AccessDescription:
+class AccessDescription(Struct, frozen=True):
     """RFC 5280 §4.2.2.1. method: OID of caIssuers or ocsp."""
 
     method: str
     location: GeneralNameFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Subtree:
+class Subtree(Struct, frozen=True):
     """RFC 5280 §4.2.1.10. base: as written; an iPAddress has address and mask in its octets."""
 
     base: GeneralNameFacts
@@ -227,8 +215,7 @@ class Subtree:
     has_maximum: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NameConstraintsFacts:
+class NameConstraintsFacts(Struct, frozen=True):
     """RFC 5280 §4.2.1.10 as written.
 
     constraints: the DNS, IP and e-mail part as a value; None when a network is malformed, which
@@ -240,8 +227,7 @@ class NameConstraintsFacts:
     constraints: NameConstraints | None
 
 
-@dataclass(frozen=True, slots=True)
-class IssuingDistributionPoint:
+class IssuingDistributionPoint(Struct, frozen=True):
     """RFC 5280 §5.2.5."""
 
     point: DistributionPoint | None
@@ -264,8 +250,7 @@ def urls(points: tuple[DistributionPoint, ...]) -> tuple[str, ...]:
 # ---------------------------------------------------------------- certificates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TbsFacts:
+class TbsFacts(Struct, frozen=True, kw_only=True):
     """A TBSCertificate (RFC 5280 §4.1.2). Decoded extensions are None when absent.
 
     der:           the octets that are signed.
@@ -335,8 +320,7 @@ class TbsFacts:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateFacts:
+class CertificateFacts(Struct, frozen=True, kw_only=True):
     """A Certificate (RFC 5280 §4.1.1). signature: content of signatureValue."""
 
     der: bytes
@@ -411,8 +395,7 @@ class Entries(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrlTbsFacts:
+class CrlTbsFacts(Struct, frozen=True, kw_only=True):
     """A TBSCertList (RFC 5280 §5.1.2). Decoded extensions are None when absent.
 
     version:           1 or 2.
@@ -440,8 +423,7 @@ class CrlTbsFacts:
         return next((e for e in self.extensions if e.oid == oid), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrlFacts:
+class CrlFacts(Struct, frozen=True, kw_only=True):
     """A CertificateList (RFC 5280 §5.1.1). signature: content of signatureValue."""
 
     der: bytes

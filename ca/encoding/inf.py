@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+from msgspec import Struct, field
 
 from ca.errors import InfRefused, Violation
 from ca.names.showing import visible
@@ -24,8 +25,7 @@ _TOKEN = re.compile(r"%([^%]*)%")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w .-]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """`key = value`, quotes undone, strings put in, continued lines joined. line: from 1."""
 
     key: str
@@ -33,8 +33,7 @@ class Entry:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Everything under one heading; several headings of one name are one section."""
 
     name: str
@@ -42,8 +41,7 @@ class Section:
     entries: tuple[Entry, ...]
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Struct):
     """Everything wrong with one file, gathered before anybody is told.
 
     source: the file's name, for people.

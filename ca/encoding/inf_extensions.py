@@ -6,7 +6,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ca.encoding import tlv
 from ca.encoding.der import check_der
@@ -54,8 +55,7 @@ _SAN_KINDS: dict[str, Callable[[str], GeneralName]] = {
 _NOT_CERTIFIED = ("dn", "guid", "oid", "registeredid", "othername")
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """What the sections ask for, gathered."""
 
     names: list[GeneralName] = field(default_factory=list)

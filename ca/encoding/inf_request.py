@@ -6,7 +6,7 @@ it is refused with the reason, and then nothing is made. All faults of a file ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ca.algorithms import KEY_KINDS, KeyKind
 from ca.encoding.extensions import Extension
@@ -75,8 +75,7 @@ _IRRELEVANT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """A key that was read and changes nothing, and why."""
 
     line: int
@@ -88,8 +87,7 @@ class Ignored:
         return f"line {self.line}: {visible(self.key)} = {visible(self.value)}: {self.why}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InfRequest:
+class InfRequest(Struct, frozen=True, kw_only=True):
     """One request, ready to be made.
 
     machine:      MachineKeySet; None when the file does not say.

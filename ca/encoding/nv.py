@@ -9,8 +9,9 @@ says which ledger an index belongs to, and an index made anew for another one is
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from ca.encoding.ledger import ORIGIN
 from ca.encoding.tpm import ALG_SHA256, Unmarshaller, sized
@@ -38,8 +39,7 @@ class NvKind(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NvPublic:
+class NvPublic(Struct, frozen=True, kw_only=True):
     """TPMS_NV_PUBLIC (Part 2 §13.6)."""
 
     handle: int

@@ -7,7 +7,8 @@ shown; of what is not known the OID is shown and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.request_names import each, read_string, shorten
@@ -95,8 +96,7 @@ _KEY_USAGE_BITS = (
 _AGAIN = "make the request again"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedExtension:
+class RequestedExtension(Struct, frozen=True):
     """An extension that was asked for. value: content of extnValue, as it came.
 
     name:  RFC 5280's name, or the OID. shown: what it says, harmless, for one line.
@@ -109,8 +109,7 @@ class RequestedExtension:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedAttribute:
+class RequestedAttribute(Struct, frozen=True):
     """An attribute of the request; a hint signed by nobody but the key in question (d.2 WI3)."""
 
     oid: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.algorithms import (
     BROKEN_SIGNATURE_OIDS,
@@ -45,8 +46,7 @@ _MAKE_AGAIN = "make the request again: `openssl req -new -sha256 -key KEY -out F
 _RESIGN = "make the request again with SHA-256: `openssl req -new -sha256 -key KEY -out FILE`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A request as read. With any violation it must not become a certificate.
 
     sha256:     of `der`. spki: None when the key cannot be read; then a violation says why.
@@ -130,8 +130,7 @@ def _as_violation(rule: str, what: str, violations: list[Violation]) -> Iterator
 # ---------------------------------------------------------------- the outer form
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outer:
+class _Outer(Struct, frozen=True, kw_only=True):
     """The parts of a CertificationRequest. attributes: None when the field is left out."""
 
     info: bytes

@@ -6,7 +6,6 @@ What goes into a certificate is the canonical re-encoding, never the octets that
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
+from msgspec import Struct
 
 from ca.algorithms import CURVES, Family, Scheme, SignatureAlgorithm
 from ca.encoding import tlv
@@ -63,8 +63,7 @@ _OTHER_CURVES = {
 _MAKE_ANOTHER = "make an ec-p256, ec-p384 or rsa-3072 key"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True, kw_only=True):
     """A public key whose encoding is canonical. That it is strong, `weaknesses` says.
 
     der:       SubjectPublicKeyInfo, re-encoded.

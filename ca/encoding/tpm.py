@@ -7,10 +7,10 @@ left over. What the TPM library of the platform thinks of the same octets does n
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import IntFlag
 
 from asn1crypto import algos, core, keys
+from msgspec import Struct
 
 from ca.algorithms import (
     HASHES,
@@ -98,8 +98,7 @@ def sized(octets: bytes) -> bytes:
     return len(octets).to_bytes(2, "big") + octets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicArea:
+class PublicArea(Struct, frozen=True, kw_only=True):
     """TPMT_PUBLIC of an RSA or ECC key (Part 2 §12.2.4).
 
     octets:      the TPMT_PUBLIC itself, over which the Name is computed.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 from asn1crypto import core
+from msgspec import Struct
 
 from ca.encoding import containers
 from ca.encoding.tpm import Unmarshaller
@@ -70,8 +70,7 @@ class _TpmKey(core.Sequence):  # type: ignore[misc]
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TssKey:
+class TssKey(Struct, frozen=True, kw_only=True):
     """One loadable key.
 
     public, private: TPM2B_PUBLIC and TPM2B_PRIVATE.

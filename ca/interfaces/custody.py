@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from ca.algorithms import KeyKind, SignatureAlgorithm
 from ca.interfaces.ledger import Anchor, AnchorPlace, KeyAttestation
@@ -21,8 +22,7 @@ class CustodyKind(StrEnum):
     FILE = "file"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Custody:
+class Custody(Struct, frozen=True, kw_only=True):
     """The TPM (or token) a CA is bound to, as recorded at its first ceremony.
 
     tcti:         how it is reached: "embedded", "device:/dev/tpmrm0", "swtpm:path=/run/x".
@@ -39,8 +39,7 @@ class Custody:
     srk_public: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedKey:
+class SealedKey(Struct, frozen=True, kw_only=True):
     """A new key: `pem` is useless away from its TPM, `spki` is its public half (DER).
 
     attestation: the TPM's own word that it was made inside, where it gave one.
@@ -122,8 +121,7 @@ class KeyCustody(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCapability:
+class KeyCapability(Struct, frozen=True, kw_only=True):
     """Whether this TPM can make a kind of key, and if not, in a sentence, why."""
 
     kind: KeyKind
@@ -131,8 +129,7 @@ class KeyCapability:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TpmReport:
+class TpmReport(Struct, frozen=True, kw_only=True):
     """What a TPM says of itself (`homeca tpm info`).
 
     spec:      "2.0 rev 1.64".

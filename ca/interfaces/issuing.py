@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from ca.interfaces.revocation import Revocation
 from ca.interfaces.values import Serial, Validity
@@ -42,8 +43,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerDraft:
+class IssuerDraft(Struct, frozen=True, kw_only=True):
     """An issuer at the start of its ceremony.
 
     slug:       "root", "intermediate-1": file names and URLs are made of it.
@@ -62,8 +62,7 @@ class IssuerDraft:
     issuer_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerRecord(IssuerDraft):
+class IssuerRecord(IssuerDraft, frozen=True, kw_only=True):
     """An issuer as stored.
 
     key_kind:    name in `algorithms.KEY_KINDS`; "" while pending.
@@ -97,8 +96,7 @@ class IssuerRecord(IssuerDraft):
         return bool(self.node)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(Struct, frozen=True, kw_only=True):
     """What is about to be signed: recorded durably before the key is asked (invariant 1).
 
     names:          SAN values as shown, "DNS:nas.home.arpa".
@@ -120,8 +118,7 @@ class Intent:
     replaces: Serial | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRecord:
+class CertificateRecord(Struct, frozen=True, kw_only=True):
     """One serial and all that is known of it. `tbs` and `der` are the exact octets.
 
     note: why it is uncertain or failed; "" otherwise.
@@ -152,8 +149,7 @@ class CertificateRecord:
         return self.revocation is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateQuery:
+class CertificateQuery(Struct, frozen=True, kw_only=True):
     """Which certificates `list` wants. Unset fields do not filter. Ordered by id."""
 
     states: tuple[State, ...] = ()
@@ -167,8 +163,7 @@ class CertificateQuery:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(Struct, frozen=True, kw_only=True):
     """An intent or a ceremony that a crash had left open, and what became of it."""
 
     issuer_id: int
@@ -178,8 +173,7 @@ class Settlement:
     after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateCounts:
+class CertificateCounts(Struct, frozen=True, kw_only=True):
     """Totals for `status`; each serial is counted once."""
 
     valid: int = 0

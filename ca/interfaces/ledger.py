@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.revocation import Reason
@@ -50,8 +51,7 @@ class LedgerEvent(StrEnum):
     NODE = "node"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True, kw_only=True):
     """One entry as stored (`ca.encoding.ledger` says how it is hashed).
 
     at:      seconds since 1970, UTC. event: a LedgerEvent; a newer homeca may know more.
@@ -71,8 +71,7 @@ class LedgerEntry:
         return datetime.fromtimestamp(self.at, UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevocationLine:
+class RevocationLine(Struct, frozen=True, kw_only=True):
     """A line of the CRL with its whole life. ended_at: released, or replaced; None: open."""
 
     reason: Reason
@@ -82,8 +81,7 @@ class RevocationLine:
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerialHistory:
+class SerialHistory(Struct, frozen=True, kw_only=True):
     """One serial: its row, its lines and its entries of the ledger, oldest first.
 
     record: None when the record has no row for what the ledger knows.
@@ -96,8 +94,7 @@ class SerialHistory:
     entries: tuple[LedgerEntry, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorPlace:
+class AnchorPlace(Struct, frozen=True, kw_only=True):
     """Where in a TPM a ledger is anchored: two NV indices (TPM 2.0 Part 1 §37).
 
     tpm:     the Name of its storage key. ledger: the link of the ledger's first entry.
@@ -110,24 +107,21 @@ class AnchorPlace:
     counter: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorReading:
+class AnchorReading(Struct, frozen=True, kw_only=True):
     """What the two indices hold."""
 
     value: bytes
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attested:
+class Attested(Struct, frozen=True, kw_only=True):
     """What an attestation key signed: TPMS_ATTEST and TPMT_SIGNATURE, as the TPM wrote them."""
 
     attest: bytes
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAttestation:
+class KeyAttestation(Struct, frozen=True, kw_only=True):
     """What a TPM says of a key in it, signed by its attestation key (Part 3 §18).
 
     attestation_key, public: TPM2B_PUBLIC.

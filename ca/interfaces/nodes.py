@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from ca.interfaces.custody import Custody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """One home that works on a record it shares with others, each with its own TPM and issuers.
 
     identity: 32 hex digits, drawn when the home was made; "" for a home that holds no key.
@@ -24,8 +24,7 @@ class Node:
         return f"{self.name} ({self.identity[:8]})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRecord(Node):
+class NodeRecord(Node, frozen=True, kw_only=True):
     """A node as the record knows it.
 
     is_here:      the one that asks. custody: where its keys live, None before its first.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from ca.interfaces.values import Serial
 
@@ -37,8 +38,7 @@ REASON_CODES: dict[Reason, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
+class Revocation(Struct, frozen=True, kw_only=True):
     """Why and since when. invalidity: when the key is suspected to have been lost (§5.3.2)."""
 
     reason: Reason
@@ -46,8 +46,7 @@ class Revocation:
     invalidity: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokedEntry:
+class RevokedEntry(Struct, frozen=True, kw_only=True):
     """A line of a CRL. entry: its DER as encoded when it was revoked, kept with the row."""
 
     serial: Serial
@@ -57,8 +56,7 @@ class RevokedEntry:
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrlRecord:
+class CrlRecord(Struct, frozen=True, kw_only=True):
     """A CRL as cut. number: CRLNumber (RFC 5280 §5.2.3). entries: how many serials it lists."""
 
     issuer_id: int
@@ -69,8 +67,7 @@ class CrlRecord:
     der: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrlTrace:
+class CrlTrace(Struct, frozen=True, kw_only=True):
     """What stays of every CRL number. None: reserved, and no CRL came of it.
 
     sha256: of the CRL's DER, which is kept of the newest only.

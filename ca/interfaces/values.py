@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType
+
+from msgspec import Struct
 
 #: certificateSerialNumber (RFC 5280 §4.1.2.2): positive, 20 octets when homeca makes it.
 Serial = NewType("Serial", int)
@@ -47,8 +48,7 @@ class Secret:
         return hash(self._octets)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
+class Validity(Struct, frozen=True, kw_only=True):
     """A lifetime in whole seconds, UTC, both ends included (RFC 5280 §4.1.2.5)."""
 
     not_before: datetime

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.containers import fingerprint
@@ -28,8 +29,7 @@ WINDOWS_TEMPLATE = "1.3.6.1.4.1.311.21.8.8950221.11397121.10782115.9662566.93583
 Sign = Callable[[bytes], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A host that devices dial.
 
     host:        DNS name or address, as dialled. common_name: of its certificate.
@@ -41,8 +41,7 @@ class Server:
     is_address: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One file of a kit. name: relative, with "/". mode: it is made with."""
 
     name: str
@@ -50,8 +49,7 @@ class File:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
+class Kit(Struct, frozen=True, kw_only=True):
     """Everything that goes into the folder. warnings: sentences, also in its README."""
 
     kind: str
@@ -60,8 +58,7 @@ class Kit:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class KitFacts:
+class KitFacts(Struct, frozen=True, kw_only=True, dict=True):
     """All that templates and builders may know.
 
     name:          of the device, as people say it.

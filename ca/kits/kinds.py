@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Need(StrEnum):
@@ -17,8 +18,7 @@ class Need(StrEnum):
 CLIENT, SERVER, NONE = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1", ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Struct, frozen=True, kw_only=True):
     """One kit.
 
     title:    for people. profile: that its certificate is signed with.

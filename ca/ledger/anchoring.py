@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding.ledger import anchored
 from ca.encoding.nv import extended, first_value
@@ -39,8 +40,7 @@ _VERIFY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What the ledger says of its anchor in one TPM.
 
     seq: the entry the TPM had taken in last; value, count: what it held then.
@@ -52,8 +52,7 @@ class Known:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """Ledger and TPM agree.
 
     seq:    the newest entry the TPM has taken in.

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ca.attestation.checkpoint import Checkpoint
 from ca.encoding import ledger as details
@@ -35,8 +36,7 @@ _WINDOW = 5000
 _AGAIN = 10
 
 
-@dataclass(slots=True)
-class _Issuer:
+class _Issuer(Struct):
     """An issuer as the ledger tells it."""
 
     begun: str = ""
@@ -47,8 +47,7 @@ class _Issuer:
     lists: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Audit:
+class Audit(Struct):
     """One walk. `violations` first; then the counts are there.
 
     anchor: what the ledger knows of the anchor and what the TPM holds; None: the TPM is not asked.

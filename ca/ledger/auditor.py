@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.attestation.checkpoint import Checkpoint, Position, read_checkpoint, write_checkpoint
 from ca.errors import LedgerUnanchored, StoreError, Violation
@@ -15,8 +16,7 @@ from ca.ledger.audit import Audit
 from ca.ledger.keeper import Keeper
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auditor:
+class Auditor(Struct, frozen=True, kw_only=True):
     """A store, a TPM, and the keeper of the ledger between them."""
 
     store: CertificateStore

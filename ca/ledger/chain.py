@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ca.encoding.ledger import ORIGIN, link
 from ca.errors import Violation
@@ -30,8 +31,7 @@ def link_of(entry: LedgerEntry, previous: bytes, *, seq: int | None = None) -> b
         return b""
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(Struct):
     """A walk along the ledger. `walk` first, then ask.
 
     count: entries seen. last: the number of the newest. end: its link as it is stored.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding import ledger as details
 from ca.errors import Violation
@@ -24,8 +25,7 @@ _STEPS: dict[str, tuple[State, frozenset[State | None]]] = {
 }
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(Struct):
     """A line as the ledger tells it. ended_at: seconds."""
 
     details: str

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from ca.encoding.tpm import PublicArea
 from ca.interfaces.store import CertificateStore
 from ca.ledger.anchoring import known_from, newest_note
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerStanding:
+class LedgerStanding(Struct, frozen=True, kw_only=True):
     """How far the ledger has come, and when a command last found it agreeing with the TPM.
 
     entries:  its length. anchored: the newest entry the TPM held then, 0 when it was placed.

@@ -6,9 +6,10 @@ it says that RFC 5280 is enough for that consumer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+
+from msgspec import Struct
 
 from ca.errors import UsageError
 from ca.names.showing import visible
@@ -48,8 +49,7 @@ def canonical(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-@dataclass(frozen=True, slots=True)
-class NotShown:
+class NotShown(Struct, frozen=True):
     """A rule of `client-rules` that no certificate or CRL can break, and where it is kept."""
 
     id: str

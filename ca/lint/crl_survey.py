@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import lt
+
+from msgspec import Struct, field
 
 from ca.encoding import tlv
 from ca.encoding.crl_entries import entry_facts
@@ -26,8 +27,7 @@ MAX_JUDGED = 4096
 _LAST_UTC_TIME = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """How many entries do something, and the first few of them."""
 
     count: int = 0
@@ -52,8 +52,7 @@ def _serial(serial: int) -> str:
     return serial_text(serial)
 
 
-@dataclass(slots=True, kw_only=True)
-class CrlSurvey:
+class CrlSurvey(Struct, kw_only=True):
     """A CRL and what one pass over its entries found; lists of 100,000 are read once."""
 
     crl: CrlTbsFacts

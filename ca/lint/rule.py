@@ -7,10 +7,11 @@ is, and one function that answers None or what is wrong. Rules look and never me
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from ca.encoding.facts import CertificateFacts, CrlTbsFacts
 from ca.names.constraints import NameConstraints
@@ -51,8 +52,7 @@ class LintRole(StrEnum):
     ROOT = "root"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LintContext:
+class LintContext(Struct, frozen=True, kw_only=True):
     """What a certificate or CRL is measured against. Rules that miss their part do not speak.
 
     now:         the clock; UTC.
@@ -78,8 +78,7 @@ class LintContext:
     expired: Container[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A breach. rule: id; text: what is wrong, harmless to show; clause: where the rule stands."""
 
     rule: str
@@ -88,8 +87,7 @@ class Finding:
     clause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[Looked]):
+class Rule(Struct, Generic[Looked], frozen=True):
     """One demand.
 
     id:        "rfc5280.4.1.2.2.serial-positive", "br.6.1.5.rsa-size", "OV1", "d7.1".

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Network,
     IPv6Network,
     ip_network,
 )
+
+from msgspec import Struct
 
 from ca.errors import IllegalName
 from ca.names.general import DNSName, EmailName, GeneralName, IPName, dns_labels
@@ -17,8 +18,7 @@ from ca.names.showing import visible
 IPNetwork = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class NameConstraints:
+class NameConstraints(Struct, frozen=True):
     """Permitted and excluded trees and networks (RFC 5280 §4.2.1.10), as homeca writes them.
 
     A kind with no permitted entry is unrestricted, as in the RFC: constraining DNS names says

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.errors import IllegalName
 from ca.names.showing import is_harmless, visible
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeType:
+class AttributeType(Struct, frozen=True):
     """An attribute of a DN: OID, long and short name, upper bound in characters (X.520)."""
 
     oid: str
@@ -73,8 +73,7 @@ def is_printable_string(value: str) -> bool:
     return bool(_PRINTABLE.match(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One AttributeTypeAndValue: `oid` dotted, `value` as text.
 
     Raises: IllegalName when the value is empty, too long (X.520), or would deceive a reader.
@@ -122,8 +121,7 @@ def _escape_rfc4514(value: str) -> str:
     return escaped
 
 
-@dataclass(frozen=True, slots=True)
-class DistinguishedName:
+class DistinguishedName(Struct, frozen=True):
     """A Name (RFC 5280 §4.1.2.4): RDNs in certificate order, root of the tree first.
 
     `str()` gives that same order, as `openssl x509 -subject` prints it ("C = DE, CN = x" without

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv6Address,
     ip_address,
 )
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from ca.errors import IllegalName
 from ca.names.distinguished import HIDDEN_OR_BROKEN
@@ -68,8 +69,7 @@ def _a_labels(name: str) -> str:
         ) from error
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DNSName:
+class DNSName(Struct, frozen=True, order=True):
     """A dNSName in A-label form, lower case; `*.` only as the whole first label."""
 
     value: str
@@ -110,8 +110,7 @@ class DNSName:
         return f"DNS:{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class IPName:
+class IPName(Struct, frozen=True):
     """An iPAddress."""
 
     value: IPAddress
@@ -137,8 +136,7 @@ class IPName:
         return f"IP:{self.value}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EmailName:
+class EmailName(Struct, frozen=True, order=True):
     """An rfc822Name: ASCII local part, host in A-label form (RFC 5280 §4.2.1.6)."""
 
     value: str
@@ -162,8 +160,7 @@ class EmailName:
         return f"email:{self.value}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class URIName:
+class URIName(Struct, frozen=True, order=True):
     """A uniformResourceIdentifier: absolute, ASCII, with a scheme (RFC 5280 §4.2.1.6)."""
 
     value: str
@@ -190,8 +187,7 @@ class URIName:
         return f"URI:{self.value}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class UPNName:
+class UPNName(Struct, frozen=True, order=True):
     """A userPrincipalName: otherName 1.3.6.1.4.1.311.20.2.3 with a UTF8String (MS-WCCE)."""
 
     value: str
@@ -216,8 +212,7 @@ class UPNName:
         return f"UPN:{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class OtherGeneralName:
+class OtherGeneralName(Struct, frozen=True):
     """A GeneralName homeca shows and does not grant: directoryName, registeredID, otherName.
 
     kind:  "dirName", "RID", "otherName:1.2.3", "x400", "ediParty".

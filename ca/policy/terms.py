@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from ca.encoding.spki import PublicKey
 from ca.errors import Violation
@@ -13,8 +14,7 @@ from ca.names.distinguished import DistinguishedName
 from ca.names.general import GeneralName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Wishes(Struct, frozen=True, kw_only=True):
     """What the operator typed. It replaces what the request asks for; None leaves it standing."""
 
     san: tuple[GeneralName, ...] | None = None
@@ -23,8 +23,7 @@ class Wishes:
     not_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerFacts:
+class IssuerFacts(Struct, frozen=True, kw_only=True):
     """What a decision needs to know of the issuer and of all issuers of this CA.
 
     constraints:        of the issuer and every certificate above it.
@@ -39,8 +38,7 @@ class IssuerFacts:
     issuer_spki_sha256: frozenset[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class NotGranted:
+class NotGranted(Struct, frozen=True):
     """Something that was asked for and will not stand in the certificate."""
 
     what: str
@@ -48,8 +46,7 @@ class NotGranted:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Struct, frozen=True, kw_only=True):
     """What may be certified. Whoever holds one need not ask again."""
 
     subject: DistinguishedName
@@ -60,8 +57,7 @@ class Grant:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """Collected while a decision is under way; it leaves as a Grant or a refusal."""
 
     violations: list[Violation] = field(default_factory=list)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding import extensions as ext
 from ca.errors import HomecaError, NotFound, ProfileMalformed
@@ -31,16 +32,14 @@ _ENCIPHERMENT = {"keyEncipherment", "dataEncipherment"}
 _DEFAULT_DAYS = "375"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedProfile:
+class ImportedProfile(Struct, frozen=True):
     """A profile to be written as NAME.cnf, or NAME.cnf.j2 when its text has jinja marks."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotImported:
+class NotImported(Struct, frozen=True):
     """A section that looks like extensions and makes no profile, and why."""
 
     section: str
@@ -48,8 +47,7 @@ class NotImported:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """What a file gave."""
 
     profiles: tuple[ImportedProfile, ...]

@@ -7,7 +7,7 @@ refused with the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ca.encoding import extensions as ext
 from ca.errors import HomecaError
@@ -23,8 +23,7 @@ _NS_CA_BITS = frozenset({5, 6, 7})  # sslCA, emailCA, objCA
 _NAMES = {oid: name for name, oid in EXTENSIONS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionFacts:
+class ExtensionFacts(Struct, frozen=True):
     """What a verifier will read in them; empty where an extension is absent."""
 
     is_ca: bool = False

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ca.errors import ProfileMalformed, Violation
 from ca.names.showing import visible
@@ -33,8 +34,7 @@ _CLOSING = {"{": "}", "(": ")"}
 _WHITE = " \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One `name = value`, expanded and unescaped, and where it stands."""
 
     section: str
@@ -43,8 +43,7 @@ class Entry:
     line: int
 
 
-@dataclass(slots=True)
-class Cnf:
+class Cnf(Struct):
     """A configuration as read. `faults` is empty for a text that `openssl` would load.
 
     replaced:   entries that a later one of the same section and name has put out of effect, as

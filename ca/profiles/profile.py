@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from ca.profiles.x509v3 import ExtensionDirective
 
@@ -21,16 +22,14 @@ class PolicyRule(StrEnum):
     OPTIONAL = "optional"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyField:
+class PolicyField(Struct, frozen=True):
     """One line of the policy; their order is the order of the RDNs of the subject."""
 
     oid: str
     rule: PolicyRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """Everything that decides a certificate but its key, its names and its dates.
 
     text:             the rendered openssl.cnf it was read from; sha256 is over its UTF-8 octets.

@@ -12,10 +12,11 @@ what was left out: so a fault in a profile is named by the line its author sees.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ca.errors import ConfigurationError, ProfileMalformed, Violation
 from ca.names.showing import visible
@@ -37,8 +38,7 @@ _ALLOWED = frozenset(
 _SAFE = re.compile(r"[!%&()*+\-./0-9:;=?@A-Z\[\]_a-z~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileTemplate:
+class ProfileTemplate(Struct, frozen=True):
     """The source of a profile as it lies in its file. source: the file, or "built-in"."""
 
     name: str
@@ -52,8 +52,7 @@ class ProfileTemplate:
         return any(marker in self.text for marker in _MARKERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderContext:
+class RenderContext(Struct, frozen=True, kw_only=True):
     """All that a template may know.
 
     key:     "ec", "rsa" or "ed25519".

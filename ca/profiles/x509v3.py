@@ -6,8 +6,9 @@ certificate: the two key identifiers, and the two kinds of alternative names tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from ca.encoding.extensions import (
     AUTHORITY_KEY_IDENTIFIER,
@@ -24,13 +25,11 @@ from ca.names.distinguished import DistinguishedName
 from ca.names.general import GeneralName
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectKeyHash:
+class SubjectKeyHash(Struct, frozen=True):
     """`subjectKeyIdentifier = hash` (RFC 5280 §4.2.1.2 method 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityKey:
+class AuthorityKey(Struct, frozen=True):
     """`authorityKeyIdentifier = keyid[:always], issuer[:always]`."""
 
     keyid: bool = False
@@ -43,8 +42,7 @@ class AuthorityKey:
 DEFAULT_AUTHORITY_KEY = AuthorityKey(keyid=True, issuer=True)
 
 
-@dataclass(frozen=True, slots=True)
-class AlternativeNames:
+class AlternativeNames(Struct, frozen=True):
     """Names in order: DER of a fixed one, or a word for what is copied.
 
     Parts that are text: "email:copy" (the subject's addresses), "issuer:copy" (the issuer's
@@ -58,16 +56,14 @@ class AlternativeNames:
         return "names" in self.parts
 
 
-@dataclass(frozen=True, slots=True)
-class Omitted:
+class Omitted(Struct, frozen=True):
     """`none`: the extension is left out, and not added by default either."""
 
 
 DirectiveValue = bytes | SubjectKeyHash | AuthorityKey | AlternativeNames | Omitted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtensionDirective:
+class ExtensionDirective(Struct, frozen=True, kw_only=True):
     """One line of an extension section, understood. name: as written there."""
 
     name: str
@@ -77,8 +73,7 @@ class ExtensionDirective:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtensionContext:
+class ExtensionContext(Struct, frozen=True, kw_only=True):
     """What the extensions of one certificate depend on.
 
     issuer_ski:      of the issuer's certificate; None when it has none.

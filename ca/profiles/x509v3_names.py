@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
+
+from msgspec import Struct
 
 from ca.encoding import general_names as gn
 from ca.encoding.asn1_generate import Generator
@@ -20,8 +21,7 @@ _KINDS = ("email", "URI", "DNS", "RID", "IP", "dirName", "otherName")
 _MAX_EMAIL = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One `name` or `name:value` of a list, or one entry of the section that stands for it."""
 
     name: str

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.encoding.containers import fingerprint, pem, read_certificates
 from ca.encoding.facts import CertificateFacts
@@ -31,8 +33,7 @@ from ca.services.verification import MAX_DEPTH, judge_path
 _LONGEST_LIST = 16  # certificates in one answer that are looked at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True):
     """A certificate in its place. root: the one it leads to; new_root: told just now."""
 
     request: DeviceRequest

@@ -14,10 +14,11 @@ import hashlib
 import json
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.encoding.age import seal
 from ca.encoding.age_keys import Passphrase, Recipient
@@ -42,8 +43,7 @@ _SMALL = 64 << 20
 _TPM = "tpm"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
+class Backup(Struct, frozen=True, kw_only=True):
     """One that was made. sha256: of the file; size in octets.
 
     dump: the command that backs up the record, which is not in it; None: it is.
@@ -196,8 +196,7 @@ def _version() -> str:
 # ---------------------------------------------------------------- remembering
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """When a backup was last made, and when one was last tried out; None: never."""
 
     made: datetime | None

@@ -16,10 +16,11 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct, to_builtins
 
 from ca.encoding.age import Opened, sealed_size
 from ca.encoding.age_keys import Identity, Passphrase, damaged
@@ -40,8 +41,7 @@ DIRECTORIES = ("keys", "certs", "crl", "profiles", "tpm")
 _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A file. path: relative to the home, with "/". sha256: hex."""
 
     path: str
@@ -50,8 +50,7 @@ class Member:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownIssuer:
+class KnownIssuer(Struct, frozen=True, kw_only=True):
     """An issuer as the backup knows it. crl: its highest CRL number, 0 for none."""
 
     slug: str
@@ -59,8 +58,7 @@ class KnownIssuer:
     crl: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """The first thing in a backup.
 
     made_at:      UTC. homeca: the version that made it.
@@ -86,7 +84,7 @@ class Manifest:
     def as_json(self) -> bytes:
         text = {
             "format": FORMAT,
-            **asdict(self),
+            **to_builtins(self),
             "made_at": self.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return json.dumps(text, indent=1).encode()

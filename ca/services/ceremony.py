@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.algorithms import KEY_KINDS, KeyKind, signature_algorithm
 from ca.encoding.certificate import assemble, build_tbs, new_serial
@@ -50,8 +52,7 @@ ROOT_PROFILE = "root-ca"
 INTERMEDIATE_PROFILE = "intermediate-ca"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What the operator wants of a new issuer.
 
     name:        stands in its DN: O=name, CN=name + " Root CA".

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.errors import OutputFailed, UsageError
 from ca.files import PUBLIC_FILE, sync_directory
@@ -21,8 +22,7 @@ _PUBLIC_DIRECTORY = 0o755
 _DECIMAL = re.compile(r"[1-9][0-9]{0,48}\Z")  # 20 octets have at most 49 digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """What was done. strange: names in the directory that are no serial of this CA; left there."""
 
     revoked: int

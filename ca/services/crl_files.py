@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
 from ca.encoding.facts import CrlFacts
@@ -219,8 +220,7 @@ def _check_not_older(slug: str, lists: Sequence[CrlFacts], home: Home) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(Struct, frozen=True, kw_only=True):
     """A rung of a ladder, put where clients fetch it."""
 
     issuer: IssuerRecord

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CertificateFacts, CrlFacts
@@ -27,8 +28,7 @@ _CUT = "run `homeca crl`, and bring the files to your servers"
 _HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
 
 
-@dataclass(slots=True)
-class PublishedList:
+class PublishedList(Struct):
     """The newest CRL of an issuer, and the open lines of the record, as sets.
 
     listed:   serial → reason code on the CRL. unseen: of those, the ones no row has claimed yet.

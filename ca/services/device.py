@@ -24,11 +24,12 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ca.encoding.extensions import Extension
 from ca.errors import ConfigurationError, DeviceRefused, NotFound, OutputFailed
@@ -62,8 +63,7 @@ class Standing(StrEnum):
     REPLACED = "replaced"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceRequest:
+class DeviceRequest(Struct, frozen=True, kw_only=True):
     """One generation, as its request.json says; that file never changes.
 
     subject:     for people; subject_der: DER Name.

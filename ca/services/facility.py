@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from ca.algorithms import KEY_KINDS, SignatureAlgorithm, signature_algorithm
 from ca.encoding.facts import CertificateFacts
@@ -38,8 +39,7 @@ CLOCK_MAY_LEAD = timedelta(days=366)
 PATIENCE = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facility:
+class Facility(Struct, frozen=True, kw_only=True):
     """Everything with an effect, in one hand.
 
     custody: gives the TPM; called only when a key is needed, for its library loads slowly.
@@ -154,8 +154,7 @@ def algorithm_of(issuer: IssuerRecord) -> SignatureAlgorithm:
     return signature_algorithm(KEY_KINDS[issuer.key_kind])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class Authority(Struct, frozen=True, kw_only=True):
     """An issuer with a certificate.
 
     chain:       DER, its own first, the root last.

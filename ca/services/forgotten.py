@@ -7,7 +7,8 @@ server still has is signed by this CA, so what it says can be taken over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CrlFacts, EntryFacts
@@ -21,8 +22,7 @@ from ca.services.trust import check_signature
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Forgotten:
+class Forgotten(Struct, frozen=True):
     """lines: (issuer_id, serial, revocation, entry) that can be revoked again."""
 
     violations: tuple[Violation, ...]

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+
+from msgspec import Struct, field
 
 from ca.encoding.certificate import build_tbs, new_serial
 from ca.encoding.dn import encode_name
@@ -43,8 +44,7 @@ FIRST_CHUNK = 4
 SERIAL_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """One request, and what the operator wants done with it. source: how to call it."""
 
     source: str
@@ -54,8 +54,7 @@ class Order:
     replaces: Serial | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct, frozen=True, kw_only=True):
     """Decided, built and linted; nothing has been written and no key asked."""
 
     order: Order
@@ -66,8 +65,7 @@ class Prepared:
     tbs: LintedTbs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class Issued(Struct, frozen=True, kw_only=True):
     """der: the certificate as recorded. chain: its issuers, DER, the root left out."""
 
     prepared: Prepared
@@ -75,8 +73,7 @@ class Issued:
     chain: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotIssued:
+class NotIssued(Struct, frozen=True, kw_only=True):
     """A prepared certificate that did not come to be. state: how its serial ended."""
 
     prepared: Prepared
@@ -84,8 +81,7 @@ class NotIssued:
     state: State
 
 
-@dataclass(slots=True)
-class Issuance:
+class Issuance(Struct):
     """Prepare, then issue. Rendered profiles are kept for the length of one command."""
 
     facility: Facility

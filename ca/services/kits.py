@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.encoding.containers import MAX_CRLS_FILE, read_crls
 from ca.encoding.facts import TbsFacts
@@ -38,8 +40,7 @@ _GROUPS, _GROUP = 4, 5
 LEAST_PASSWORD = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pkcs12Wish:
+class Pkcs12Wish(Struct, frozen=True, kw_only=True):
     """A device's key that goes into the kit. form: None for the one the kit's devices read."""
 
     key: bytes
@@ -48,8 +49,7 @@ class Pkcs12Wish:
     form: Pkcs12Form | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KitOrder:
+class KitOrder(Struct, frozen=True, kw_only=True):
     """What the person asked for.
 
     record:  the certificate; None when there is none yet, or none is needed.

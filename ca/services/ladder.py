@@ -13,9 +13,11 @@ armed with the CA switched off. Among valid lists the later thisUpdate wins, not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.interfaces.issuing import Role
 from ca.interfaces.revocation import CrlRecord, CrlTrace
@@ -34,8 +36,7 @@ ROOT_STEP = timedelta(days=180)
 CLOSE = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """What a cut is to look like. life: nextUpdate after thisUpdate of each rung.
 
     step: from one rung to the next. span: from the first thisUpdate to the last nextUpdate.
@@ -70,8 +71,7 @@ def shapes(count: int, step: timedelta) -> Mapping[Role, Shape]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class Rung(Struct, frozen=True, kw_only=True):
     """When one list is valid."""
 
     this_update: datetime
@@ -117,8 +117,7 @@ def plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(Struct, frozen=True):
     """The lists of an issuer that were cut last, lowest number first; often only one."""
 
     traces: tuple[CrlTrace, ...]

@@ -8,8 +8,9 @@ to have revoked a device and not kept it out (demand 8).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from ca.encoding.crl import crl_entry
 from ca.encoding.inspect import read_certificate
@@ -145,8 +146,7 @@ def lose(
 # ---------------------------------------------------------------- who refuses it, and when
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """A kind of service that knew the device, and from when it refuses it."""
 
     service: str

@@ -6,8 +6,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.encoding.containers import pem, read_crls
 from ca.encoding.tpm import BORN_AND_BOUND, PublicArea
@@ -25,8 +26,7 @@ from ca.services.finding import Finding, error, warning
 KEY_LIMIT = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
+class Concern(Struct, frozen=True):
     """Something about the CA that a person should know. rule: stable id.
 
     text, remedy:    harmless to show. needs_attention: False for what is so by choice.

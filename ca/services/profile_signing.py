@@ -6,9 +6,10 @@ It has no PIN: all it can do is vouch for a profile that a person then installs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.algorithms import RSA_2048
 from ca.encoding.certificate import assemble
@@ -38,8 +39,7 @@ LEAST_LEFT = timedelta(days=60)
 _MAX_KEY_FILE = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     pem: bytes
     spki: bytes
 

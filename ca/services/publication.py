@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ca.encoding.containers import pem
 from ca.encoding.inspect import read_crl
@@ -23,8 +23,7 @@ def publish_certificate(slug: str, der: bytes, home: Home) -> None:
         write_whole(path, octets, mode=PUBLIC_FILE, replace=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """A CRL beside the record.
 
     missing:     revoked serials that must be on the list and are not.

@@ -7,8 +7,9 @@ that ends has a moment by which to act, early enough for a failure to be mended.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from ca.encoding.inspect import read_crl
 from ca.home import Home
@@ -38,8 +39,7 @@ SUCCEED_BEFORE = timedelta(days=365)
 # ---------------------------------------------------------------- deadlines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
+class Deadline(Struct, frozen=True, kw_only=True):
     """Something that ends. key: the same for the same thing in every calendar, whatever its date.
 
     what, remedy: harmless to show. act_by: when to act; not after `ends`.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.algorithms import KeyKind
 from ca.encoding.certificate import assemble
@@ -62,8 +64,7 @@ class DeviceTpm(Protocol):
     ) -> AbstractContextManager[Signer]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(Struct, frozen=True, kw_only=True):
     """Everything with an effect, in one hand.
 
     tpm:     gives the TPM, pinned to the storage key of `Custody`, or not yet when that is None.
@@ -87,8 +88,7 @@ class Device:
             yield
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """A request to be made. extensions: in DER, the SAN left out. pin: of a new key."""
 
     name: str | None

@@ -10,10 +10,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from ca.encoding.age_keys import Identity, Passphrase
 from ca.encoding.facts import CrlFacts
@@ -52,8 +53,7 @@ NUMBERS_LEFT_OUT = 1 << 20
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
+class Restored(Struct, frozen=True, kw_only=True):
     """A home that came back. forgotten: what the witnesses know and it does not."""
 
     home: Home
@@ -246,8 +246,7 @@ def _appear(staged: Path, path: Path) -> None:
 # ---------------------------------------------------------------- drill
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drill:
+class Drill(Struct, frozen=True, kw_only=True):
     """What a drill found. findings: of `homeca check` over the restored home, none of them errors.
 
     Where the record is in PostgreSQL, they are of the key blobs alone.

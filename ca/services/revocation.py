@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.encoding.certificate import assemble
 from ca.encoding.crl import build_crl_tbs, crl_entry
@@ -38,8 +39,7 @@ from ca.services.facility import (
 from ca.services.ladder import Ladder, Rung, Shape, plan, standing_ladder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(Struct, frozen=True, kw_only=True):
     """What was cut for an issuer. crl: the list that is valid from now; rungs: it and the others.
 
     paths: the files they were written to, PEM first.
@@ -179,8 +179,7 @@ def _cut(
     return rungs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
+class _Ready(Struct, frozen=True, kw_only=True):
     """A list that may be signed. Its octets may be megabytes: nobody else holds them."""
 
     number: int

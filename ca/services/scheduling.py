@@ -7,8 +7,9 @@ The PIN comes as a credential (systemd.exec(5)): encrypted for this machine and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ca.encoding.tsskey import TssKey
 from ca.errors import EncodingError, UsageError
@@ -27,8 +28,7 @@ UNITS = (
 PIN_CREDENTIAL = "homeca.pin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What the units are to do.
 
     program:   how homeca is run, its path first. user: whom it runs as; "": the manager's user.

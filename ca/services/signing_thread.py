@@ -8,9 +8,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct, field
 
 from ca.errors import CustodyError, HomecaError, SignatureInvalid
 from ca.interfaces.custody import Signer
@@ -23,8 +24,7 @@ from ca.services.signing import sign_linted
 _TURN = 0.00005
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """Some certificates on their way. What it says holds once `end` has a result.
 
     ders:    DER of those that were signed and verified, in order.

@@ -8,8 +8,10 @@ said every time and does not make the CA unwell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.errors import HomecaError
 from ca.home import Home
@@ -48,8 +50,7 @@ NODE_MAY_SIGN = timedelta(minutes=10)
 NAMED = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrlStanding:
+class CrlStanding(Struct, frozen=True, kw_only=True):
     """The newest CRL of an issuer. missing: revoked serials that are not on it yet.
 
     until: its nextUpdate, or that of the last of those cut with it.
@@ -66,8 +67,7 @@ class CrlStanding:
         return self.crl.this_update + (self.until - self.crl.this_update) / 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerStanding:
+class IssuerStanding(Struct, frozen=True, kw_only=True):
     """An issuer, its newest CRL, and the issuers it signed."""
 
     issuer: IssuerRecord
@@ -81,8 +81,7 @@ class IssuerStanding:
             yield from child
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """The whole CA at a moment.
 
     tops:     issuers without a parent here. custody: None before the first ceremony.

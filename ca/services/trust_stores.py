@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from ca.encoding.containers import pem, read_certificates
 from ca.encoding.facts import CertificateFacts
@@ -98,8 +99,7 @@ def mark(root: CertificateFacts) -> str:
 # ---------------------------------------------------------------- the system's
 
 
-@dataclass(frozen=True, slots=True)
-class SystemStore:
+class SystemStore(Struct, frozen=True):
     """Debian's ca-certificates, or Fedora's p11-kit anchors.
 
     anchors: where an administrator's roots lie. add, drop: the programs that take them over.
@@ -170,8 +170,7 @@ class SystemStore:
 # ---------------------------------------------------------------- NSS
 
 
-@dataclass(frozen=True, slots=True)
-class NssStore:
+class NssStore(Struct, frozen=True):
     """One NSS database: the directory of a Firefox profile, or ~/.pki/nssdb for Chromium."""
 
     database: Path
@@ -239,8 +238,7 @@ class NssStore:
 # ---------------------------------------------------------------- Java
 
 
-@dataclass(frozen=True, slots=True)
-class JavaStore:
+class JavaStore(Struct, frozen=True):
     """A Java keystore. keystore: None: the one of the Java on PATH. password: to open it."""
 
     keystore: Path | None

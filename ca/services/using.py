@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.tsskey import TssKey
@@ -28,16 +29,14 @@ _SEPARATOR = "# ---- caveats ----\n"
 _SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Instructions:
+class Instructions(Struct, frozen=True):
     """configuration: text to copy. caveats: sentences."""
 
     configuration: str
     caveats: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A Debian package's upstream version; (0,) when it is not installed or not known."""
 
     text: str

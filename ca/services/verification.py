@@ -8,8 +8,9 @@ stands for strict clients (Python, curl with rustls), and what it refuses is a w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from ca.encoding.facts import CertificateFacts, CrlFacts, GeneralNameFacts
 from ca.encoding.inspect import read_certificate, read_crl
@@ -36,8 +37,7 @@ _UNDERSTOOD = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """A certificate with nothing against it.
 
     chain:    facts, the leaf first, the root last.
@@ -49,8 +49,7 @@ class Verified:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedCrl:
+class VerifiedCrl(Struct, frozen=True, kw_only=True):
     """A CRL with nothing against it, and who signed it."""
 
     facts: CrlFacts

@@ -11,10 +11,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
@@ -65,8 +65,7 @@ _MIGRATION_LOCK = 0x686F6D65
 _LEDGER_LOCK = 0x686F6D66
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Struct, frozen=True):
     """One database and the three ways to hold it.
 
     shown:    its path, or its URL without the password, for messages.

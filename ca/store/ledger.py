@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, insert, select
 
 from ca.encoding.ledger import details_text, link, seconds
@@ -32,8 +32,7 @@ _PAGE = 1000
 _FEW = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(Struct, frozen=True):
     """An entry to be. at: None for the time of the entry before."""
 
     event: LedgerEvent
@@ -43,8 +42,7 @@ class _Note:
     details: str
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """One write transaction, and what the ledger will say of it."""
 
     connection: Connection

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.main import get_group
 
 from ca.algorithms import EC_P256, KeyKind

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ca.interfaces.values import Secret
 from ca.services.requesting import Device
@@ -34,4 +34,4 @@ def device(home: Path) -> Device:
 
 def open_at(home: Path, *, tcti: str = "embedded") -> Device:
     opening = Opening(home=home, tcti=tcti, pin=lambda _: PIN, on_wait=lambda _: None)
-    return dataclasses.replace(open_device(opening), clock=lambda: NOW)
+    return structs.replace(open_device(opening), clock=lambda: NOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from msgspec import structs
 
 from ca.encoding.containers import read_certificates
 from ca.errors import CertificateMalformed, DeviceRefused, UsageError, VerificationFailed
@@ -326,7 +326,7 @@ def test_forgetting_removes_only_what_was_replaced(device: Device, asked: Device
 def test_a_clock_that_moves_on_refuses_what_it_would_have_taken(
     device: Device, asked: DeviceRequest, home: Path
 ) -> None:
-    later = dataclasses.replace(device, clock=lambda: NOW + 101 * DAY)
+    later = structs.replace(device, clock=lambda: NOW + 101 * DAY)
     with pytest.raises(VerificationFailed) as caught:
         accept(ca().answer(leaf(asked)), later, trusted=FP)
     assert rules(caught) == ["dates.expired"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ca.algorithms import EC_P256, EC_P384, ED25519, RSA_2048, RSA_4096, KeyKind
 from ca.encoding.containers import read_request
@@ -136,20 +136,20 @@ def test_a_kind_refused_later_changes_nothing_of_the_home(device: Device, home: 
 def test_a_request_that_no_ca_would_sign_leaves_no_key_behind(device: Device) -> None:
     many = tuple(parse_general_name(f"h{number}.lan") for number in range(101))
     with pytest.raises(RequestRefused):
-        new(dataclasses.replace(plan(), names=many), device)
+        new(structs.replace(plan(), names=many), device)
     assert device.home.all() == ()
 
 
 def test_a_request_that_names_nobody_is_refused(device: Device, home: Path) -> None:
     with pytest.raises(UsageError, match="names nobody"):
-        new(dataclasses.replace(plan("x"), subject=DistinguishedName(), names=()), device)
+        new(structs.replace(plan("x"), subject=DistinguishedName(), names=()), device)
     assert not home.exists()
 
 
 def test_a_name_without_subject_makes_the_san_critical(device: Device) -> None:
     from cryptography import x509
 
-    made = new(dataclasses.replace(plan("x"), subject=DistinguishedName()), device)
+    made = new(structs.replace(plan("x"), subject=DistinguishedName()), device)
     request = x509.load_pem_x509_csr(made.path(REQUEST).read_bytes())
     assert request.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
 
@@ -251,7 +251,7 @@ def test_an_existing_key_can_ask_for_other_names(device: Device) -> None:
     first = new(plan("laptop"), device)
     inf = b'[NewRequest]\nSubject="CN=new"\nUseExistingKeySet=TRUE\nKeyContainer=laptop\n'
     read = parse_inf(inf, source="x.inf")
-    other = dataclasses.replace(plan(), subject=read.subject, names=())
+    other = structs.replace(plan(), subject=read.subject, names=())
     again = renew(read.existing_key or "", device, new_key=False, plan=other)
     assert again.spki == first.spki
     assert str(request_of(again).subject) == "CN=new"

@@ -84,7 +84,7 @@ def test_a_challenge_password_is_shown_as_present_and_its_value_nowhere_but_in_t
 
 
 def _fields(found: Request) -> list[tuple[str, object]]:
-    return [(field, getattr(found, field)) for field in Request.__dataclass_fields__]
+    return [(field, getattr(found, field)) for field in Request.__struct_fields__]
 
 
 def test_an_unknown_attribute_is_shown_by_its_oid_only() -> None:

@@ -3,10 +3,11 @@ misbehaves, a clock that jumps. Everything else is as `ca.wiring` opens it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+from msgspec import structs
 
 from ca.algorithms import EC_P256
 from ca.cli.app import exit_status
@@ -79,7 +80,7 @@ def _act(place: Path, act: str, around: Callable[[Link], Link], clock: Clock) ->
             settings=kept_settings(opened.settings, opened.home),
             on_warning=warn,
         )
-        facility = dataclasses.replace(opened, custody=custody, clock=steadied, ledger=keeper)
+        facility = structs.replace(opened, custody=custody, clock=steadied, ledger=keeper)
         _do(act, facility, place, pin)
 
 

@@ -5,13 +5,14 @@ POINT: "store.METHOD.before", "store.METHOD.after", "tpm.CODE.before", "tpm.CODE
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from ca.interfaces.store import CertificateStore
 from ca.keys.tpm.link import Link, command_code
@@ -80,7 +81,7 @@ def main(home: str, act: str, point: str) -> None:
         elif act == "init-root":
             init_root(PLAN, facility)
         elif act == "init-intermediate":
-            init_intermediate(dataclasses.replace(PLAN, days=1000), facility)
+            init_intermediate(structs.replace(PLAN, days=1000), facility)
         elif act == "crl":
             list(cut_crls(facility, days=CRL_DAYS))
     print("survived")

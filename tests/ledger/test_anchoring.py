@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ca.encoding.nv import extended, first_value
 from ca.errors import LedgerBroken, LedgerMismatch

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ca.encoding.ledger import ORIGIN, link
 from ca.interfaces.ledger import LedgerEntry
@@ -44,7 +44,7 @@ def judged(entries: list[LedgerEntry]) -> list[str]:
 
 def edited(number: int, **fields: object) -> Change:
     def change(entries: list[LedgerEntry]) -> list[LedgerEntry]:
-        entries[number - 1] = replace(entries[number - 1], **fields)  # type: ignore[arg-type]
+        entries[number - 1] = replace(entries[number - 1], **fields)
         return entries
 
     return change

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import CertificateMalformed, LintRefused, UsageError
@@ -77,14 +77,14 @@ def test_a_crl_that_passes_says_how_many_it_lists() -> None:
 
 def test_consumers_rules_are_asked_only_for_their_consumers() -> None:
     long = der("apple-826-days")
-    without = dataclasses.replace(CONTEXT, consumers=("openvpn", "chrome"))
+    without = structs.replace(CONTEXT, consumers=("openvpn", "chrome"))
     assert lint_certificate(long, context=without) == ()
-    with_phone = dataclasses.replace(CONTEXT, consumers=("iphone",))
+    with_phone = structs.replace(CONTEXT, consumers=("iphone",))
     assert [f.rule for f in lint_certificate(long, context=with_phone)] == ["AP1.days"]
 
 
 def test_an_unknown_consumer_is_an_error_with_the_nearest_word() -> None:
-    context = dataclasses.replace(CONTEXT, consumers=("ifone",))
+    context = structs.replace(CONTEXT, consumers=("ifone",))
     with pytest.raises(UsageError, match="'ifone'") as refused:
         lint_certificate(der("clean-tls-server"), context=context)
     assert "did you mean iphone?" in refused.value.remedy
@@ -203,7 +203,7 @@ def test_a_crl_of_a_hundred_thousand_is_linted_against_the_one_before_in_seconds
     tbs = read_crl(make.Crl(entries).der()).tbs.der
     number = {"number": make.number(1)}
     earlier = make.Crl(entries[1:], number, this_update=make.time(make.NOW - make.DAY)).der()
-    context = dataclasses.replace(vector("clean-crl").context, previous=read_crl(earlier).tbs)
+    context = structs.replace(vector("clean-crl").context, previous=read_crl(earlier).tbs)
     begin = time.process_time()
     assert lint_crl_tbs(tbs, context=context).entries == 100_000
     assert time.process_time() - begin < 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.structs import force_setattr
 
 from ca.errors import NotFound, StoreUnwritable
 from ca.interfaces.issuing import Role
@@ -98,7 +99,7 @@ def test_an_issuers_key_is_opened_once_for_a_whole_ladder(rig: Rig) -> None:
                 opened.append("open")
                 return real.open(*args, **kwargs)  # type: ignore[arg-type]  # passed through
 
-        object.__setattr__(facility, "custody", Counting)
+        force_setattr(facility, "custody", Counting)
 
     with rig.facility() as facility:
         counting(facility)

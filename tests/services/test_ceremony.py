@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from msgspec import structs
 
 from ca.algorithms import EC_P256
 from ca.encoding.requests import parse_request
@@ -72,7 +72,7 @@ def test_a_second_root_in_one_home_is_refused(rig: Rig) -> None:
 )
 def test_what_stands_before_the_common_name_is_the_plans(above: str | None, dn: str) -> None:
     wanted = DistinguishedName.parse(above) if above is not None else None
-    assert str(dataclasses.replace(PLAN, above=wanted).subject("Root CA")) == dn
+    assert str(structs.replace(PLAN, above=wanted).subject("Root CA")) == dn
 
 
 def test_constraints_are_critical_on_root_and_intermediate_alike(rig: Rig) -> None:
@@ -221,7 +221,7 @@ def test_an_intermediate_that_would_outlive_its_root_is_refused(rig: Rig) -> Non
     rig.clock.move(days=1)
     with rig.facility() as facility:
         with pytest.raises(CeremonyRefused, match="would outlive the root"):
-            init_intermediate(dataclasses.replace(NEXT, days=3650), facility)
+            init_intermediate(structs.replace(NEXT, days=3650), facility)
         issuers = [issuer.slug for issuer in facility.store.issuers()]
         assert issuers == ["root", "intermediate-1"]
 

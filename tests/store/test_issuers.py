@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ca.errors import CeremonyRefused, NotFound, StateConflict
 from ca.interfaces.custody import Custody, CustodyKind

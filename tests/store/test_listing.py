@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ca.interfaces.issuing import CertificateCounts, CertificateQuery, IssuerState, Role, State
 from ca.interfaces.revocation import Reason

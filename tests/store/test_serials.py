@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ca.errors import EncodingError, NotFound, SerialReserved, StateConflict, TbsMismatch
 from ca.interfaces.issuing import Role, State

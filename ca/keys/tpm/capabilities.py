@@ -6,7 +6,7 @@ put to TPM2_TestParms with the very template homeca would use (Part 3 §30.3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ca.algorithms import ED25519, KEY_KINDS, Family, KeyKind, signature_algorithm
 from ca.encoding.tpm import capability_items
@@ -91,8 +91,7 @@ CURVE_NAMES: dict[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Who made this TPM, in its own words.
 
     spec: "2.0 rev 1.64". firmware: its two 32-bit halves as four 16-bit numbers.

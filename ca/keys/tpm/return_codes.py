@@ -7,7 +7,7 @@ is part of the question.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ca.errors import (
     CustodyError,
@@ -96,8 +96,7 @@ SWAPPED_REMEDY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnCode:
+class ReturnCode(Struct, frozen=True):
     """A TSS return code taken apart (Part 2 §6.6, TSS 2.0 overview §6).
 
     layer: who says it: 0 the TPM, 7 ESAPI, 8 SAPI, 10 the TCTI, 11 a resource manager.
@@ -131,8 +130,7 @@ class ReturnCode:
         return f"session {low >> 8 & 0x7}" if low & 0x800 else f"handle {low >> 8 & 0x7}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Meaning:
+class _Meaning(Struct, frozen=True):
     leaf: type[CustodyError]
     problem: str
     remedy: str

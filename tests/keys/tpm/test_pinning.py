@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ca.algorithms import EC_P256
 from ca.encoding.tpm import Attributes, PublicArea, sized
@@ -247,7 +247,7 @@ def test_a_private_part_that_was_changed_is_refused(lab: Lab) -> None:
     key = lab.pin().create(EC_P256, pin=PIN)
     tss = TssKey.from_pem(key.pem)
     private = tss.private[:-1] + bytes([tss.private[-1] ^ 1])
-    changed = dataclasses.replace(key, pem=dataclasses.replace(tss, private=private).to_pem())
+    changed = structs.replace(key, pem=structs.replace(tss, private=private).to_pem())
     with pytest.raises(KeyRefused):
         sign(lab.custody(), changed)
 
@@ -271,7 +271,7 @@ def test_a_key_with_attributes_no_ca_key_has_is_refused(
     area = PublicArea.from_tpm2b(tss.public)
     attributes = (int(area.attributes) & ~int(without) | int(added)).to_bytes(4, "big")
     public = sized(area.octets[:4] + attributes + area.octets[8:])
-    changed = dataclasses.replace(key, pem=dataclasses.replace(tss, public=public).to_pem())
+    changed = structs.replace(key, pem=structs.replace(tss, public=public).to_pem())
     with pytest.raises(KeyRefused, match=reason):
         sign(lab.custody(), changed)
 

@@ -377,15 +377,19 @@ def _run(
         with (
             Progress(len(sources), "signing") as progress,
             Delivery(targets, force=force, as_json=as_json) as delivery,
-            closing(issuance.issue(prepared())) as outcomes,
         ):
-            for outcome in outcomes:
-                progress.advance()
-                if isinstance(outcome, Issued):
-                    issued += 1
-                    delivery.begin(outcome)
-                else:
-                    failures.append(_not_issued(outcome))
+            try:
+                with closing(issuance.issue(prepared())) as outcomes:
+                    for outcome in outcomes:
+                        progress.advance()
+                        if isinstance(outcome, Issued):
+                            issued += 1
+                            delivery.begin(outcome)
+                        else:
+                            failures.append(_not_issued(outcome))
+            finally:  # Ctrl-C, a full disk: what is recorded is handed over all the same
+                for one in issuance.not_taken:
+                    delivery.begin(one)
         documents = delivery.documents
         failures += (Failure(source, error) for source, error in delivery.failures)
         if issued:

@@ -34,6 +34,7 @@ from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.facility import Authority, Facility, algorithm_of
 from ca.services.signing import settle_unsigned
 from ca.services.signing_thread import SigningThread
+from ca.services.uninterrupted import uninterrupted
 
 #: Certificates whose intents share one commit. Large enough to spread the cost of a sync, small
 #: enough that a crash, which finds two chunks open, leaves few serials to settle.
@@ -82,9 +83,13 @@ class NotIssued(Struct, frozen=True, kw_only=True):
 
 
 class Issuance(Struct):
-    """Prepare, then issue. Rendered profiles are kept for the length of one command."""
+    """Prepare, then issue. Rendered profiles are kept for the length of one command.
+
+    not_taken: recorded when the run was broken off, and not yielded any more: hand them over too.
+    """
 
     facility: Facility
+    not_taken: list[Issued] = field(default_factory=list)
     _rendered: dict[tuple[str, RenderContext], Profile] = field(default_factory=dict)
 
     def prepare(self, order: Order, authority: Authority, *, now: datetime) -> Prepared:
@@ -201,14 +206,21 @@ class Issuance(Struct):
             return
         authority = first[0].authority
         with self.facility.changing(authority.issuer), self.facility.issuing():
-            recorded = self._record_intents(first)
+            recorded: Sequence[Prepared] = ()
             with ExitStack() as transaction:
                 try:
+                    with uninterrupted():
+                        recorded = self._record_intents(first)
                     signer = transaction.enter_context(self.facility.key_of(authority.issuer))
                 except HomecaError as error:
+                    if not recorded:
+                        raise
                     yield from self._give_up(recorded, error, error)
                     yield from _never_begun(chunks, error)
                     return
+                except BaseException:  # Ctrl-C, before the key was asked
+                    self._settle(recorded, None)
+                    raise
                 thread = transaction.enter_context(SigningThread(signer, authority.issuer.spki))
                 yield from self._pass_through(thread, recorded, chunks)
 
@@ -222,8 +234,11 @@ class Issuance(Struct):
             while under_way:
                 following = next(chunks, None) if failure is None else None
                 if following is not None:
-                    under_way.append(_Begun(self._record_intents(following), thread))
-                yield from self._finish(under_way[0], failure)
+                    with uninterrupted():
+                        under_way.append(_Begun(self._record_intents(following), thread))
+                for outcome in self._finish(under_way[0], failure):
+                    under_way[0].handed_over += 1
+                    yield outcome
                 failure = failure or under_way[0].run.failure
                 under_way.popleft()
             if failure is not None:
@@ -231,9 +246,8 @@ class Issuance(Struct):
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C, or nobody wants the others
                 thread.stop()
-            # what the TPM has signed must not stay an open intent
             for begun in under_way:
-                self._keep(begun)
+                self._leave(begun)
             raise
 
     def _record_intents(self, chunk: Sequence[Prepared]) -> Sequence[Prepared]:
@@ -264,28 +278,38 @@ class Issuance(Struct):
     def _keep(self, begun: _Begun) -> None:
         """Wait for the chunk; record all that are good in one commit, once."""
         wait((begun.run.end,))
-        if begun.run.ders and not begun.is_kept:
-            self.facility.store.record_certificates(
-                [
-                    (one.authority.issuer.id, one.serial, der)
-                    for one, der in zip(begun.chunk, begun.run.ders, strict=False)
-                ],
-                at=self.facility.clock(),
-            )
-        begun.is_kept = True
+        with uninterrupted():
+            if begun.run.ders and not begun.is_kept:
+                self.facility.store.record_certificates(
+                    [
+                        (one.authority.issuer.id, one.serial, der)
+                        for one, der in zip(begun.chunk, begun.run.ders, strict=False)
+                    ],
+                    at=self.facility.clock(),
+                )
+            begun.is_kept = True
         begun.run.end.result()  # raises what nobody foresaw
+
+    def _leave(self, begun: _Begun) -> None:
+        """What the TPM has signed must not stay an open intent, nor what it was never asked for."""
+        wait((begun.run.end,))
+        with uninterrupted():
+            self._keep(begun)
+            self.not_taken.extend(_issued(begun)[begun.handed_over :])
+            if not begun.is_settled:
+                self._settle(begun.chunk[len(begun.run.ders) :], begun.run.failure)
+            begun.is_settled = True
 
     def _finish(self, begun: _Begun, after: HomecaError | None = None) -> list[Issued | NotIssued]:
         """after: the failure that ended the run, when it was in a chunk before this one."""
         self._keep(begun)
         run = begun.run
-        outcomes: list[Issued | NotIssued] = [
-            Issued(prepared=one, der=der, chain=one.authority.chain[:-1])
-            for one, der in zip(begun.chunk, run.ders, strict=False)
-        ]
-        if failure := run.failure or after:
-            rest = begun.chunk[len(outcomes) :]
-            outcomes.extend(self._give_up(rest, failure, run.failure))
+        outcomes: list[Issued | NotIssued] = [*_issued(begun)]
+        with uninterrupted():
+            if failure := run.failure or after:
+                rest = begun.chunk[len(outcomes) :]
+                outcomes.extend(self._give_up(rest, failure, run.failure))
+            begun.is_settled = True
         return outcomes
 
     def _give_up(
@@ -293,18 +317,21 @@ class Issuance(Struct):
     ) -> list[NotIssued]:
         """Settle what will not be signed. first: what the key answered when asked for `rest[0]`;
         for none of the others was it asked."""
+        return [
+            NotIssued(prepared=one, error=error, state=state)
+            for one, state in zip(rest, self._settle(rest, first), strict=True)
+        ]
+
+    def _settle(self, rest: Sequence[Prepared], first: HomecaError | None) -> list[State]:
+        """first: as above; None when the key was asked for none of them."""
         now = self.facility.clock()
         return [
-            NotIssued(
-                prepared=one,
-                error=error,
-                state=settle_unsigned(
-                    self.facility,
-                    one.authority.issuer.id,
-                    one.serial,
-                    first if index == 0 else None,
-                    at=now,
-                ),
+            settle_unsigned(
+                self.facility,
+                one.authority.issuer.id,
+                one.serial,
+                first if index == 0 else None,
+                at=now,
             )
             for index, one in enumerate(rest)
         ]
@@ -317,6 +344,15 @@ class _Begun:
         self.chunk = chunk
         self.run = thread.begin([one.tbs for one in chunk])
         self.is_kept = False
+        self.is_settled = False
+        self.handed_over = 0
+
+
+def _issued(begun: _Begun) -> list[Issued]:
+    return [
+        Issued(prepared=one, der=der, chain=one.authority.chain[:-1])
+        for one, der in zip(begun.chunk, begun.run.ders, strict=False)
+    ]
 
 
 def _chunks(prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from ca.errors import (
 )
 from ca.interfaces.custody import KeyCustody, Signer
 from ca.interfaces.issuing import State
+from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Secret
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import (
@@ -209,6 +211,88 @@ def test_a_fault_of_our_own_takes_no_signed_certificate_along(rig: Rig) -> None:
     with rig.facility() as facility, pytest.raises(ZeroDivisionError):
         list(Issuance(facility).issue(faulty(facility)))
     assert [row.state for row in rig.rows()] == [State.ISSUED] * FIRST_CHUNK
+
+
+def test_breaking_a_run_off_leaves_no_intent_open_and_no_certificate_unclaimed(rig: Rig) -> None:
+    """Ctrl-C comes while the second chunk is prepared."""
+    record = Recorder()
+    with rig.facility(around=record.around) as facility:
+        issuance, prepare = Issuance(facility), preparing(facility)
+
+        def interrupted() -> Iterator[Prepared]:
+            for n in range(FIRST_CHUNK + 3):
+                yield prepare(order(f"d{n}"))
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(issuance.issue(interrupted()))
+    states = Counter(row.state for row in rig.rows())
+    signed = record.codes.count(CC_SIGN)
+    assert states == Counter({State.ISSUED: signed, State.FAILED: FIRST_CHUNK - signed})
+    issued = [row.serial for row in rig.rows() if row.state is State.ISSUED]
+    assert [one.prepared.serial for one in issuance.not_taken] == issued
+
+
+@pytest.mark.parametrize("step", ["record_intents", "record_certificates"])
+def test_ctrl_c_at_a_commit_waits_until_it_is_known(rig: Rig, step: str) -> None:
+    """It comes when the first chunk was committed, before the caller knows."""
+    with rig.facility(store=lambda store: Interrupting(store, step)) as facility:
+        issuance, prepare = Issuance(facility), preparing(facility)
+        orders = (order(f"d{n}") for n in range(FIRST_CHUNK + 1))
+        with pytest.raises(KeyboardInterrupt):
+            list(issuance.issue(map(prepare, orders)))
+    rows = rig.rows()
+    assert {row.state for row in rows} <= {State.ISSUED, State.FAILED}
+    issued = [row.serial for row in rows if row.state is State.ISSUED]
+    assert [one.prepared.serial for one in issuance.not_taken] == issued
+
+
+class Interrupting:
+    """A store that the user presses Ctrl-C at: when one method of it first has done its work."""
+
+    def __init__(self, store: CertificateStore, method: str) -> None:
+        self._store, self._method = store, method
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._store, name)
+        if name != self._method:
+            return real
+        self._method = ""
+
+        def then_interrupted(*args: Any, **named: Any) -> Any:
+            done = real(*args, **named)
+            signal.raise_signal(signal.SIGINT)
+            return done
+
+        return then_interrupted
+
+
+def test_what_was_handed_over_before_a_run_was_broken_off_is_not_handed_over_twice(
+    rig: Rig,
+) -> None:
+    with rig.facility() as facility:
+        issuance, prepare = Issuance(facility), preparing(facility)
+        orders = (order(f"d{n}") for n in range(FIRST_CHUNK + 2 * CHUNK))
+        with closing(issuance.issue(map(prepare, orders))) as outcomes:
+            taken = [outcome.prepared.serial for outcome in (next(outcomes), next(outcomes))]
+    left = [one.prepared.serial for one in issuance.not_taken]
+    rows = rig.rows()
+    assert [*taken, *left] == [row.serial for row in rows if row.state is State.ISSUED]
+    assert not [row for row in rows if row.state not in (State.ISSUED, State.FAILED)]
+
+
+def test_ctrl_c_while_the_tpm_loads_the_key_leaves_no_serial_in_doubt(rig: Rig) -> None:
+    def interrupting(link: Link) -> Link:
+        def change(code: int, count: int, answer: bytes) -> bytes:
+            if code == CC_LOAD:
+                raise KeyboardInterrupt
+            return answer
+
+        return Changing(link, change)
+
+    with rig.facility(around=interrupting) as facility, pytest.raises(KeyboardInterrupt):
+        issue(facility, order("a"), order("b"))
+    assert [row.state for row in rig.rows()] == [State.FAILED] * 2
 
 
 def preparing(facility: Facility) -> Callable[[Order], Prepared]:

@@ -131,6 +131,7 @@ class CrlEntries:
             # a serial in its shortest form, as nearly all are; any other is read, or refused, below
             if (
                 der[start] == tlv.INTEGER
+                and der[start + 1] < 0x80
                 and start + 3 < behind <= end
                 and 0 < der[start + 2] < 0x80
             ):

@@ -47,6 +47,16 @@ def test_runs_hold_every_entry_once_and_in_order(octets: list[bytes]) -> None:
     assert serials == [serial for serial, _ in found.split()]
 
 
+def test_a_serial_whose_length_is_not_in_its_shortest_form_is_refused() -> None:
+    """02 81 14 is read as 20 octets by a lenient reader; here it must not become 129."""
+    content = (
+        bytes.fromhex("028114") + b"\x11" * 128 + bytes.fromhex("170d3236313132323132303030305a")
+    )
+    entry = b"\x30\x81" + bytes([len(content)]) + content
+    with pytest.raises(CertificateMalformed, match="shortest form"):
+        list(listing(entry).split())
+
+
 @given(lists)
 def test_only_entries_in_their_usual_form_are_plain(octets: list[bytes]) -> None:
     for run in listing(*octets).runs():

@@ -15,6 +15,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from ca.attestation.document import Proven
 
+_ALONE = "a certificate's name can be changed where the issuer's certificate is not beside it"
+
 _COMPARE = (
     "the attestation key is known by its fingerprint alone: compare it with what `homeca prove` "
     "shows on the CA's machine, or give it with --attestation-key"
@@ -33,13 +35,13 @@ def make_statement(
     as_json: bool,
 ) -> None:
     """Write or print it, and show what it proves."""
-    from ca.attestation.document import verify_document
+    from ca.services.proven import verify_statement as verified
     from ca.services.proving import prove
 
     with facility(home, tpm=tpm, pin_file=pin_file) as found:
         text = prove(found, slug=slug, nonce=nonce)
         custody = found.store.custody()
-    proven = verify_document(text, nonce=nonce)
+    proven = verified(text, nonce=nonce)
     if out is not None and str(out) != "-":
         write_whole(out, text.encode("ascii"), mode=PUBLIC_FILE, replace=force)
         if as_json:
@@ -57,7 +59,9 @@ def verify_statement(
     path: Path, *, nonce: bytes | None, attestation_key: bytes | None, as_json: bool
 ) -> None:
     """Say what it proves. Raises: StatementRefused with everything that speaks against it."""
-    from ca.attestation.document import LIMIT, verify_document
+    from ca.attestation.document import LIMIT
+    from ca.services.proven import is_vouched_for
+    from ca.services.proven import verify_statement as verified
 
     try:
         text = read_bounded(path, LIMIT).decode("utf-8", "replace")
@@ -65,11 +69,15 @@ def verify_statement(
         raise StatementRefused(
             f"{visible(str(path))!r} has {error}", remedy="give the file as it was written"
         ) from error
-    proven = verify_document(text, nonce=nonce, attestation_key=_name(attestation_key))
+    proven = verified(text, nonce=nonce, attestation_key=_name(attestation_key))
     if as_json:
         document(good=True, keys=[_as_json(one) for one in proven])
         return
     _print(proven)
+    for one in proven:
+        if not is_vouched_for(one, proven):
+            subject = visible(str(one.certificate.tbs.subject))
+            warn(f"{_ALONE}: compare the fingerprint of {subject} too")
     if attestation_key is None:
         warn(_COMPARE)
 
@@ -82,6 +90,8 @@ def _name(fingerprint: bytes | None) -> bytes | None:
 
 
 def _print(proven: tuple[Proven, ...]) -> None:
+    from ca.encoding.containers import fingerprint
+
     for one in proven:
         subject = visible(str(one.certificate.tbs.subject))
         result(f"{good('proven')}: the key of {subject} was made inside its TPM and cannot leave")
@@ -90,6 +100,7 @@ def _print(proven: tuple[Proven, ...]) -> None:
         result(
             fields(
                 [
+                    ("certificate", f"SHA-256 {fingerprint(one.certificate.der)}"),
                     ("stated", f"{when}, after {resets} restarts of the TPM"),
                     ("attestation key", one.key.attestation_key[2:].hex()),
                     ("TPM firmware", _firmware(one.key.firmware)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -234,6 +235,38 @@ def test_a_proof_is_verified_elsewhere_without_tpm_and_library(
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("proven") == 2
     assert done.stdout.endswith("[]\n")
+
+
+def test_a_proof_with_another_name_in_a_certificate_is_refused(
+    common_house: House, tmp_path: Path
+) -> None:
+    proof, changed = tmp_path / "proof.json", tmp_path / "changed.json"
+    common_house.homeca.must("prove", "--out", proof)
+    assert run(common_house, "prove", "--verify", proof).status == 0
+    told = json.loads(proof.read_text())
+    for index, name in enumerate((b"Root CA", b"Intermediate CA 1")):
+        keys = [dict(key) for key in told["keys"]]
+        der = base64.b64decode(keys[index]["certificate"])
+        assert name in der
+        at = der.rindex(name)  # the subject stands behind the issuer
+        keys[index]["certificate"] = base64.b64encode(der[:at] + b"X" + der[at + 1 :]).decode()
+        changed.write_text(json.dumps(told | {"keys": keys}))
+        refused = run(common_house, "prove", "--verify", changed)
+        assert refused.status == 6, f"the name of key {index} was changed"
+
+
+def test_a_proof_without_the_issuer_asks_to_compare_the_certificate(
+    common_house: House, tmp_path: Path
+) -> None:
+    proof = tmp_path / "proof.json"
+    common_house.homeca.must("prove", "--out", proof, "--issuer", "intermediate-1")
+    said = run(common_house, "prove", "--verify", proof)
+    assert said.status == 0
+    assert "compare the fingerprint of" in said.messages
+    common_house.homeca.must("prove", "--out", proof, "--issuer", "root", "--force")
+    assert (
+        "compare the fingerprint of" not in run(common_house, "prove", "--verify", proof).messages
+    )
 
 
 def test_a_proof_asks_to_compare_the_attestation_key(common_house: House, tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
         if self.failure is not None:
             raise TSS2_Exception(TCTI_IO_ERROR)
         try:
+            if not self.pending:
+                raise KeyboardInterrupt  # it came before `do_transmit`, where the C glue drops it
             return self._answer()
         except BaseException as error:  # noqa: BLE001  # as above; Ctrl-C arrives here too
             self._fail(error)

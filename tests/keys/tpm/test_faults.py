@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -189,6 +190,26 @@ def test_ctrl_c_during_a_signature_is_not_swallowed_and_leaves_nothing_running(
     ):
         signer.sign(b"x")
     assert not is_running(record.pids[-1])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_before_a_command_is_sent_does_not_wait_for_its_answer(
+    lab: Lab, key: SealedKey
+) -> None:
+    """It comes in the first line of the callback that libtss2 calls, where cffi drops it."""
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "_tcti_transmit_wrapper":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with lab.custody().open(key.pem, spki=key.spki, pin=PIN) as signer:
+        sys.setprofile(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            signer.sign(b"x")
+    assert sys.getprofile() is None
+    assert time.monotonic() - began < 5
 
 
 def test_a_signer_is_safe_in_several_threads(lab: Lab, key: SealedKey) -> None:

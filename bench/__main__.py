@@ -1,6 +1,7 @@
 """python -m bench [--quick] [MEASURE...]: run them, print one table with pass or miss.
 
-A whole run also writes bench/results.json and the README's table.
+A whole run also writes bench/results.json and the README's table; --readme only the latter, from
+the former.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=", ".join(MEASURES))
     parser.add_argument("--quick", action="store_true", help="few rounds, small records")
+    parser.add_argument("--readme", action="store_true", help="measure nothing")
     asked = parser.parse_args()
+    if asked.readme:
+        report.write_readme()
+        return 0
     unknown = set(asked.measures) - set(MEASURES)
     if unknown:
         parser.error(f"there is no measure {', '.join(sorted(unknown))}: {', '.join(MEASURES)}")
@@ -42,7 +47,7 @@ def main() -> int:
         bench = Bench(place, requests(place / "requests"), port, QUICK if asked.quick else FULL)
         for name in asked.measures or MEASURES:
             for result in MEASURES[name](bench):
-                print(*result.row(), result.seen, sep="  ", file=sys.stderr, flush=True)
+                print(*result.row(), sep="  ", file=sys.stderr, flush=True)
                 results.append(result)
     print(report.table(results))
     if not asked.measures and not asked.quick:

@@ -68,7 +68,7 @@ class Transaction:
 
         Raises: the reason the Wire kept, else what `return_codes` makes of the answer.
         """
-        with self._mutex:
+        with self._mutex, self.wire.interruption.held():
             sent = len(self.wire.commands)
             try:
                 yield self._esapi

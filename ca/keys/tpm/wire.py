@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from ca.errors import CustodyError, TpmConnectionLost
 from ca.keys.tpm import return_codes
+from ca.keys.tpm.interruption import Interruption
 from ca.keys.tpm.link import SHUTDOWN, Link, command_code, connection_lost
 from ca.keys.tpm.tss import PollData, PyTCTI, TSS2_Exception
 
@@ -30,6 +31,7 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
     commands: TPM_CC of everything sent, in order.
     failure:  what broke the link; from then on nothing is sent any more.
     pending:  TPM_CC of a command that the TPM may have and has not answered, else 0.
+    interruption: hold it around every call into libtss2.
     """
 
     def __init__(self, link: Link, *, deadline: float) -> None:
@@ -38,6 +40,7 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
         self.commands: list[int] = []
         self.failure: BaseException | None = None
         self.pending = 0
+        self.interruption = Interruption()
         self._deadline = deadline
         self._command = b""
 
@@ -69,7 +72,8 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
 
     def do_transmit(self, command: bytes) -> None:
         try:
-            self._send(command)
+            with self.interruption.heard():
+                self._send(command)
         except BaseException as error:  # noqa: BLE001  # C calls us; it is kept and raised there
             self._fail(error)
 
@@ -77,9 +81,8 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
         if self.failure is not None:
             raise TSS2_Exception(TCTI_IO_ERROR)
         try:
-            if not self.pending:
-                raise KeyboardInterrupt  # it came before `do_transmit`, where the C glue drops it
-            return self._answer()
+            with self.interruption.heard():
+                return self._answer()
         except BaseException as error:  # noqa: BLE001  # as above; Ctrl-C arrives here too
             self._fail(error)
 

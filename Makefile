@@ -57,8 +57,10 @@ bench: dev ## measure homeca beside openssl ca and the chip (BENCH_ARGS=--quick:
 
 SECONDS ?= 60
 
-faults: dev ## break homeca in every way it must survive, and show the table
-	$(BIN)/python -m tests.faults.run --readme
+FAULTS_ARGS ?=
+
+faults: dev ## break homeca on purpose and show the table (FAULTS_ARGS=--all: every case)
+	$(BIN)/python -m tests.faults.run --readme $(FAULTS_ARGS)
 
 fuzz: dev $(VENV)/.fuzz ## fuzz each parser by coverage for SECONDS (60)
 	@for target in request certificate crl profile settings; do \

@@ -57,6 +57,11 @@ class Home(Struct, frozen=True):
         return self.path / "tpm"
 
     @property
+    def tpm_state(self) -> Path:
+        """What swtpm keeps: with it every key of an embedded TPM is gone."""
+        return self.tpm / "tpm2-00.permall"
+
+    @property
     def certs(self) -> Path:
         return self.path / "certs"
 

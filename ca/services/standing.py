@@ -36,6 +36,9 @@ from ca.services.premises import Concern, concerns_of_files
 from ca.services.publication import compare
 from ca.services.reminding import concerns_to_remind_of
 
+#: TCTI of a software TPM whose state lies in the home.
+EMBEDDED = "embedded"
+
 #: How far ahead `status` looks for certificates that end.
 LOOKAHEAD = timedelta(days=30)
 
@@ -129,7 +132,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     last_act = store.last_recorded_act()
     counts = store.counts(at=at)
     concerns = (
-        *_of_custody(custody),
+        *_of_custody(custody, home),
         *_of_clock(last_act, at=at),
         *(concern for issuer in records for concern in _of_issuer(issuer, at=at)),
         *_of_constraints(records),
@@ -237,7 +240,15 @@ def _has_successor(record: CertificateRecord, store: CertificateStore) -> bool:
 # ---------------------------------------------------------------- judging
 
 
-def _of_custody(custody: Custody | None) -> Iterator[Concern]:
+def _of_custody(custody: Custody | None, home: Home) -> Iterator[Concern]:
+    if custody is not None and custody.tcti == EMBEDDED and not home.tpm_state.exists():
+        yield Concern(
+            "custody.state-missing",
+            f"the software TPM with the keys is gone: no {str(home.tpm_state)!r}; nothing can be "
+            "signed",
+            f"put the newest copy of {str(home.tpm)!r} back, or restore a backup made with "
+            "--include-software-tpm; without either, begin a new CA in another --home",
+        )
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
         yield Concern(
             "custody.software-tpm",

@@ -77,6 +77,19 @@ def test_a_software_tpm_is_said_and_is_no_reason_for_alarm(common_house: House) 
     assert not concerns["custody.software-tpm"].needs_attention
 
 
+@pytest.mark.parametrize("gone", ["tpm", "tpm/tpm2-00.permall"])
+def test_a_software_tpm_whose_state_is_gone_needs_attention(house: House, gone: str) -> None:
+    """The file by its name: the TPM's own start refuses the same, as `sign` shows."""
+    assert "custody.state-missing" not in urgent(at(house))
+    path = house.home / gone
+    path.rename(house.place / "aside")
+
+    assert "custody.state-missing" in urgent(at(house))
+    request, profile = house.file("laptop.csr"), "vpn-client"
+    refused = house.homeca.run("sign", request, "--profile", profile, "--out", "-")
+    assert (refused.returncode, "custody.tpm-state-missing" in refused.stderr) == (4, True)
+
+
 @pytest.mark.parametrize(
     ("days", "rule"),
     [(14, None), (16, "crl.due"), (29, "crl.due"), (31, "crl.expired")],

@@ -194,9 +194,8 @@ def _about_index(attest: Attest, name: bytes, held: bytes) -> list[Violation]:
 
 
 def _refused(violations: tuple[Violation, ...]) -> StatementRefused:
-    reasons = "; ".join(violation.text for violation in violations)
     return StatementRefused(
-        f"the checkpoint is not good: {reasons}",
+        "the checkpoint is not good",
         remedy="compare it with another copy; it was changed, or another TPM signed it",
         violations=violations,
     )

@@ -11,7 +11,7 @@ import typer
 
 from ca.cli.opening import SOFTWARE_TPM, opening
 from ca.cli.options import chosen_home, read_owner_auth
-from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, result, say, warn
+from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, many, result, say, warn
 from ca.errors import CertificateMalformed, OutputFailed, Violation
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
@@ -80,9 +80,9 @@ def verify_ledger(
 
 
 def _conclude(audit: Audit, *, ask_tpm: bool, count: int) -> None:
-    seen = f"{audit.entries} entries, {audit.serials} serials"
+    seen = f"{audit.entries} entries, {many(audit.serials, 'serial')}"
     if count:
-        result(f"{seen}: {bad(f'{count} things are wrong')}")
+        result(f"{seen}: {bad(many(count, 'violation'))}")
     else:
         result(f"{seen}: {good('nothing is wrong')}")
     if audit.found is not None:

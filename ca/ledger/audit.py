@@ -5,6 +5,7 @@ Nothing is written. What is found is a Violation each: missing, changed, out of 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +23,9 @@ from ca.interfaces.ledger import AnchorReading, LedgerEntry, LedgerEvent
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.ledger.anchoring import Found, Known, reconcile
-from ca.ledger.chain import Chain
+from ca.ledger.chain import RESTORE, Chain
 from ca.ledger.history import contradictions
 from ca.names.showing import visible
-
-_RESTORE = "restore the newest backup whose `homeca audit verify` finds nothing"
 
 #: Links of the last entries are at hand when an entry about the anchor names one of them.
 _WINDOW = 5000
@@ -97,9 +96,13 @@ class Audit(Struct):
         for checkpoint in self.checkpoints:
             yield from self._of_checkpoint(checkpoint, chain, links)
         yield from differing
+        certified: set[bytes] = set()
         for history in self.store.histories():
             self.serials += 1
+            if history.record is not None and history.record.profile_sha256:
+                certified.add(history.record.profile_sha256)
             yield from contradictions(history)
+        yield from self._of_profiles(certified)
         yield from self._of_published()
         yield from self._of_certificates()
 
@@ -273,6 +276,21 @@ class Audit(Struct):
         for number in sorted(told.numbers - seen):
             yield _wrong("crl", f"CRL {number} of {row.slug!r} is gone from the record")
 
+    def _of_profiles(self, certified: set[bytes]) -> Iterator[Violation]:
+        """The texts of the profiles themselves: the ledger has their hashes.
+
+        certified: SHA-256 of each that a certificate names; there are few.
+        """
+        for sha256, text in self.store.profile_texts():
+            certified.discard(sha256)
+            if hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() != sha256:
+                yield _wrong(
+                    "profile",
+                    f"the profile {sha256.hex()[:16]}… is not the text that was certified by",
+                )
+        for sha256 in sorted(certified):
+            yield _wrong("profile", f"the profile {sha256.hex()[:16]}… is gone from the record")
+
     # -- against what lies outside
 
     def _of_published(self) -> Iterator[Violation]:
@@ -382,4 +400,4 @@ def _number(entry: LedgerEntry) -> int:
 
 
 def _wrong(rule: str, text: str) -> Violation:
-    return Violation(f"ledger.{rule}", text, _RESTORE)
+    return Violation(f"ledger.{rule}", text, RESTORE)

@@ -10,6 +10,12 @@ from ca.encoding.ledger import ORIGIN, link
 from ca.errors import Violation
 from ca.interfaces.ledger import LedgerEntry
 
+#: What helps against every change of the record: a copy from before it.
+RESTORE = (
+    "put the newest copy of the database back in which `homeca audit verify` finds nothing, or "
+    "`homeca restore FILE` the newest backup"
+)
+
 #: Entries that do not fit are kept to see whether two have changed places; more than this are
 #: not explained one by one.
 _MOST = 200
@@ -71,7 +77,7 @@ class Chain(Struct):
         """Each missing, changed or misplaced entry; none for a ledger that is whole."""
         for first, last in self._missing:
             which = f"entry {first} is" if first == last else f"entries {first} to {last} are"
-            yield Violation("ledger.missing", f"{which} missing", "restore a backup")
+            yield Violation("ledger.missing", f"{which} missing", RESTORE)
         explained: set[int] = set()
         for index, (entry, previous) in enumerate(self._unfit):
             for other, _ in self._unfit[index + 1 :]:
@@ -81,7 +87,7 @@ class Chain(Struct):
                     yield Violation(
                         "ledger.swapped",
                         f"entries {entry.seq} and {other.seq} have changed places",
-                        "restore a backup",
+                        RESTORE,
                     )
         yield from self._changed(explained)
 
@@ -105,10 +111,10 @@ class Chain(Struct):
                     f"entries {first.seq} to {last.seq} do not follow from those before them: "
                     "they were changed, or one was taken out and the others renumbered"
                 )
-            yield Violation("ledger.changed", text, "restore a backup")
+            yield Violation("ledger.changed", text, RESTORE)
         if self._unexplained:
             yield Violation(
                 "ledger.changed",
                 f"{self._unexplained} more entries do not follow from those before them",
-                "restore a backup",
+                RESTORE,
             )

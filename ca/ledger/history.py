@@ -11,9 +11,8 @@ from ca.errors import Violation
 from ca.interfaces.issuing import CertificateRecord, State
 from ca.interfaces.ledger import LedgerEntry, LedgerEvent, RevocationLine, SerialHistory
 from ca.interfaces.values import serial_text
+from ca.ledger.chain import RESTORE
 from ca.names.showing import visible
-
-_REMEDY = "restore the database from a backup that `homeca audit verify` finds in order"
 
 #: What an entry makes of a serial, and what it must have been before. None: nothing.
 _STEPS: dict[str, tuple[State, frozenset[State | None]]] = {
@@ -144,4 +143,4 @@ def _lines_differ(
 
 
 def _violation(rule: str, text: str) -> Violation:
-    return Violation(f"ledger.{rule}", text, _REMEDY)
+    return Violation(f"ledger.{rule}", text, RESTORE)

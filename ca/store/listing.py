@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -110,6 +111,15 @@ class CertificateRows:
         query = select(profiles.c.text).where(profiles.c.sha256 == profile_sha256)
         with self._database.read() as connection:
             return connection.scalars(query).one_or_none()
+
+    def profile_texts(self) -> Iterator[tuple[bytes, str]]:
+        """Each with the SHA-256 it is kept under; that it is that one's, nobody has looked."""
+        query = select(profiles.c.sha256, profiles.c.text).order_by(profiles.c.sha256)
+        with self._database.read() as connection:
+            paged = connection.execution_options(yield_per=_PAGE)
+            with closing(paged.execute(query)) as rows:
+                for row in rows:
+                    yield row.sha256, row.text
 
     def last_recorded_act(self) -> datetime | None:
         """The newest time in the record, each from the end of its own index."""

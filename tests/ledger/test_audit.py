@@ -118,6 +118,8 @@ DEVICE = "subject LIKE '%{}%' AND state = 'issued'"
         (sql("UPDATE issuers SET spki = x'00' WHERE slug = 'root'"), "ledger.issuer"),
         (sql("UPDATE issuers SET certificate = x'00' WHERE slug = 'root'"), "ledger.issuer"),
         (sql("UPDATE issuers SET state = 'retired' WHERE slug = 'root'"), "ledger.issuer"),
+        (sql("UPDATE profiles SET text = text || ' '"), "ledger.profile"),
+        (sql("DELETE FROM profiles"), "ledger.profile"),
         (sql("UPDATE custody SET kind = 'hardware-tpm'"), "ledger.custody"),
         (sql("UPDATE crls SET sha256 = zeroblob(32)"), "ledger.crl"),
         (sql("DELETE FROM crls"), "ledger.crl"),

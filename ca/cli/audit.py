@@ -110,8 +110,9 @@ def log(
 ) -> None:
     """Show the ledger, oldest entry first.
 
-    As JSON, each line holds all that is hashed of an entry and its link, so that the chain can be
-    followed elsewhere.
+    As JSON, each line holds an entry and its link, so that the chain can be followed elsewhere:
+    `canonical` has the time (seconds since 1970), the issuer's number and the text of the details
+    as they are hashed, together with seq, event and serial.
 
     Example: homeca audit log --json > ledger.jsonl
     """

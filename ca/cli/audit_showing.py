@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ca.cli.opening import record
-from ca.cli.output import result
+from ca.cli.output import compact, result, when
 from ca.interfaces.ledger import LedgerEntry
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
@@ -20,32 +21,58 @@ def show_log(home: Path | None, *, after: int, as_json: bool) -> None:
         slugs = {issuer.id: issuer.slug for issuer in store.issuers()}
         for entry in store.ledger(after=after):
             if as_json:
-                sys.stdout.write(_line(entry) + "\n")
+                sys.stdout.write(_line(entry, slugs) + "\n")
             else:
                 result(_text(entry, slugs))
 
 
-def _line(entry: LedgerEntry) -> str:
-    """All that is hashed, as it is hashed, and the link."""
-    return json.dumps(
+def _line(entry: LedgerEntry, slugs: dict[int, str]) -> str:
+    """As other commands say it; `canonical` has as hashed what that changes the form of."""
+    moment = _moment(entry)
+    return compact(
         {
             "seq": entry.seq,
-            "at": entry.at,
+            "at": when(moment) if moment is not None else None,
             "event": entry.event,
-            "issuer": entry.issuer_id,
+            "issuer": slugs.get(entry.issuer_id) if entry.issuer_id is not None else None,
             "serial": serial_text(entry.serial) if entry.serial is not None else None,
-            "details": entry.details,
+            "details": _said(entry),
+            "canonical": {
+                "at": entry.at,
+                "issuer": entry.issuer_id,
+                "details": entry.details,
+            },
             "link": entry.link.hex(),
         }
     )
 
 
-def _text(entry: LedgerEntry, slugs: dict[int, str]) -> str:
+def _moment(entry: LedgerEntry) -> datetime | None:
+    """None for a number of seconds that is no time: somebody has changed the entry."""
     try:
-        when = f"{entry.moment:%Y-%m-%d %H:%M:%S}"
+        return entry.moment
     except (OverflowError, ValueError, OSError):
-        when = f"second {entry.at}"
-    words = [f"{entry.seq:>6}", when, f"{visible(entry.event):<16}"]
+        return None
+
+
+def _said(entry: LedgerEntry) -> dict[str, Any] | None:
+    """The details, None when they are not what homeca writes."""
+    try:
+        said: Any = json.loads(entry.details, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _no_number(text: str) -> NoReturn:
+    """NaN and Infinity are not JSON."""
+    raise ValueError(text)
+
+
+def _text(entry: LedgerEntry, slugs: dict[int, str]) -> str:
+    moment = _moment(entry)
+    shown = f"{moment:%Y-%m-%d %H:%M:%S}" if moment is not None else f"second {entry.at}"
+    words = [f"{entry.seq:>6}", shown, f"{visible(entry.event):<16}"]
     if entry.issuer_id is not None:
         words.append(visible(slugs.get(entry.issuer_id, f"issuer {entry.issuer_id}")))
     if entry.serial is not None:
@@ -62,11 +89,8 @@ _SHOWN = (
 
 
 def _details(entry: LedgerEntry) -> str:
-    try:
-        said: Any = json.loads(entry.details)
-    except (ValueError, RecursionError):
-        return visible(entry.details[:80])
-    if not isinstance(said, dict):
+    said = _said(entry)
+    if said is None:
         return visible(entry.details[:80])
     shown = [f"{name}={visible(str(said[name]))}" for name in _SHOWN if said.get(name) is not None]
     return " ".join(shown)

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,27 @@ def test_a_row_changed_by_hand_is_named_with_its_serial(house: House) -> None:
     (violation,) = report["violations"]
     assert violation["rule"] == "ledger.row-changed"
     assert serial in violation["text"]
+    assert "`homeca restore FILE`" in violation["remedy"]
+    assert run(house, "audit", "verify").text.splitlines()[-2].endswith(" 1 violation")
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("UPDATE ledger SET at = at + 1 WHERE seq = 12", "ledger.changed"),
+        ("DELETE FROM ledger WHERE seq = 12", "ledger.missing"),
+    ],
+)
+def test_a_changed_ledger_names_the_command_that_helps(
+    house: House, change: str, rule: str
+) -> None:
+    with house.database() as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute(change)
+    report = json.loads(run(house, "audit", "verify", "--json").text)
+    remedies = [one["remedy"] for one in report["violations"] if one["rule"] == rule]
+    assert remedies
+    assert all("`homeca restore FILE`" in remedy for remedy in remedies)
 
 
 def test_hostile_text_in_the_ledger_is_harmless_on_a_terminal(house: House) -> None:
@@ -170,6 +192,11 @@ def test_a_checkpoint_that_was_changed_is_refused(house: House, tmp_path: Path) 
     said = run(house, "audit", "verify", "--checkpoint", note)
     assert said.status == 6
     assert "[verification.statement]" in said.messages
+    reasons = [line for line in said.messages.splitlines() if line.startswith("   - ")]
+    assert reasons
+    for reason in reasons:
+        text = reason.removeprefix("   - ").rpartition(" [")[0]
+        assert said.messages.count(text) == reasons.count(reason), text
 
 
 def test_a_checkpoint_is_not_overwritten_unasked(house: House, tmp_path: Path) -> None:
@@ -187,17 +214,48 @@ def test_the_log_as_json_holds_all_that_is_hashed(common_house: House) -> None:
     for number, line in enumerate(lines, 1):
         entry = json.loads(line)
         assert entry["seq"] == number
+        hashed = entry["canonical"]
         last = link(
             last,
             seq=entry["seq"],
-            at=entry["at"],
+            at=hashed["at"],
             event=entry["event"],
-            issuer_id=entry["issuer"],
+            issuer_id=hashed["issuer"],
             serial=int(entry["serial"], 16) if entry["serial"] is not None else None,
-            details=entry["details"],
+            details=hashed["details"],
         )
         assert entry["link"] == last.hex()
     assert len(lines) > 20
+
+
+def test_the_log_as_json_says_the_same_in_a_readable_form(common_house: House) -> None:
+    issuers = {
+        one["slug"] for one in json.loads(run(common_house, "status", "--json").text)["issuers"]
+    }
+    seen = set()
+    for line in run(common_house, "audit", "log", "--json").text.splitlines():
+        entry = json.loads(line)
+        hashed = entry["canonical"]
+        assert datetime.fromisoformat(entry["at"]).timestamp() == hashed["at"]
+        assert entry["details"] == json.loads(hashed["details"])
+        assert (entry["issuer"] is None) == (hashed["issuer"] is None)
+        seen.add(entry["issuer"])
+    assert seen == issuers | {None}
+
+
+def test_the_log_as_json_shows_what_was_written_into_it_by_hand(house: House) -> None:
+    """No time, no JSON, an issuer that is none: what is hashed is shown all the same."""
+    with house.database() as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute(
+            "UPDATE ledger SET at = 1 << 60, issuer_id = 99, details = ? WHERE seq = 5",
+            ['{"a":NaN}'],
+        )
+    said = run(house, "audit", "log", "--json", "--after", "4")
+    assert said.status == 0
+    entry = json.loads(said.text.splitlines()[0])
+    assert (entry["at"], entry["issuer"], entry["details"]) == (None, None, None)
+    assert entry["canonical"] == {"at": 1 << 60, "issuer": 99, "details": '{"a":NaN}'}
 
 
 def test_the_log_can_begin_later(common_house: House) -> None:

@@ -14,7 +14,7 @@ from ca.cli.audit_verifying import published_lists
 from ca.cli.opening import facility
 from ca.cli.output import JSON_SCHEMA, bad, compact, good, many, result
 from ca.cli.progress import Progress
-from ca.errors import CustodyError
+from ca.errors import CustodyError, TpmSwapped
 from ca.names.showing import visible
 from ca.services.finding import Finding, Gravity, error, warning
 from ca.services.inspection import inspect, total_rows
@@ -74,13 +74,16 @@ def _audit(found: Facility) -> tuple[Audit, tuple[Finding, ...]]:
     """The walk along the ledger; and that the TPM could not be asked, if so."""
     auditor = auditor_of(found)
     published = published_lists(found.home, found.store)
+    make = warning
     try:
         if found.store.custody() is not None:
             return auditor.audit(ask_tpm=True, published=published), ()
         why, remedy = "no TPM is recorded here", "run it where the keys are"
+    except TpmSwapped as failure:  # nothing can be signed here either
+        make, why, remedy = error, failure.problem, failure.remedy
     except CustodyError as failure:
         why, remedy = failure.problem, failure.remedy
-    unasked = warning(
+    unasked = make(
         "check.ledger.not-compared",
         "the ledger",
         f"was not compared with its anchor, so an old copy of the database looks as good: {why}",

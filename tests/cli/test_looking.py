@@ -296,6 +296,23 @@ def test_check_without_its_tpm_says_that_the_anchor_was_not_compared(house: Hous
     assert shown["ledger"]["anchored"] is None
 
 
+def test_check_with_another_tpm_than_the_recorded_one_ends_with_6(
+    house: House, tmp_path: Path
+) -> None:
+    other = House(tmp_path / "other")
+    other.place.mkdir()
+    other.homeca.must("init-root", "--key", "ec-p256")
+    shutil.rmtree(house.home / "tpm")
+    shutil.copytree(other.home / "tpm", house.home / "tpm")
+
+    said = run(house, "check")
+
+    assert said.status == 6
+    assert "error: the ledger: was not compared with its anchor" in said.text
+    assert "this is not the TPM that holds the CA's keys" in said.text
+    assert "[check.ledger.not-compared]" in said.text
+
+
 def test_check_loads_the_keys_when_told(house: House) -> None:
     assert run(house, "check", "--load-keys").status == 0
 

@@ -36,6 +36,9 @@ EXIT_STATUSES: tuple[tuple[type[HomecaError], int], ...] = (
     (HomecaError, 1),
 )
 
+#: As a shell counts SIGINT.
+CANCELLED = 130
+
 EPILOG = """Exit status: 0 done; 1 failed, or some of many failed; 2 wrong usage, settings or home;
 3 refused by policy, profile or lint; 4 the TPM cannot be used; 5 the database cannot be used;
 6 verification says no; 130 cancelled."""
@@ -98,7 +101,7 @@ def _run() -> int:
         return _misused(error)
     except (KeyboardInterrupt, typer.Abort):
         say("homeca: cancelled")
-        return 130
+        return CANCELLED
     except BrokenPipeError:
         # the reader of a pipe went away: not an error of ours, and nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -113,6 +116,8 @@ def _run() -> int:
             "run it again with HOMECA_DEBUG=1 and report what it prints",
             error,
         )
+    if outcome == CANCELLED:  # typer makes it of Ctrl-C in a command, and says nothing
+        say("homeca: cancelled")
     return outcome if isinstance(outcome, int) else 0
 
 

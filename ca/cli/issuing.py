@@ -33,6 +33,7 @@ from ca.names.general import parse_general_name
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
+    from ca.cli.delivery import Delivery
     from ca.encoding.requests import Request
     from ca.policy.terms import Wishes
     from ca.services.facility import Authority, Facility
@@ -255,6 +256,9 @@ def _targets(sources: Sequence[str], out: Path | None, *, force: bool) -> dict[s
     targets: dict[str, Path | None] = {}
     taken: set[Path] = set()
     for source in sources:
+        if source in targets:
+            name = "standard input" if source == _STANDARD_STREAM else repr(visible(source))
+            raise UsageError(f"{name} is given twice", remedy="name each request once")
         target = _target(source, out, many=len(sources) > 1)
         if target is not None:
             _require_free(target, force=force)
@@ -374,24 +378,27 @@ def _run(
         if documents or not alone:
             say("dry run: nothing was signed or recorded")
     else:
-        with (
-            Progress(len(sources), "signing") as progress,
-            Delivery(targets, force=force, as_json=as_json) as delivery,
-        ):
-            try:
-                with closing(issuance.issue(prepared())) as outcomes:
-                    for outcome in outcomes:
-                        progress.advance()
-                        if isinstance(outcome, Issued):
-                            issued += 1
-                            delivery.begin(outcome)
-                        else:
-                            failures.append(_not_issued(outcome))
-            finally:  # Ctrl-C, a full disk: what is recorded is handed over all the same
-                for one in issuance.not_taken:
-                    delivery.begin(one)
+        delivery = Delivery(targets, force=force, as_json=as_json)
+        try:
+            with Progress(len(sources), "signing") as progress, delivery:
+                try:
+                    with closing(issuance.issue(prepared())) as outcomes:
+                        for outcome in outcomes:
+                            progress.advance()
+                            if isinstance(outcome, Issued):
+                                issued += 1
+                                delivery.begin(outcome)
+                            else:
+                                failures.append(_not_issued(outcome))
+                finally:  # Ctrl-C, a full disk: what is recorded is handed over all the same
+                    for one in issuance.not_taken:
+                        delivery.begin(one)
+        except KeyboardInterrupt:
+            if as_json:
+                _document(delivery.documents, [*failures, *_undelivered(delivery)])
+            raise
         documents = delivery.documents
-        failures += (Failure(source, error) for source, error in delivery.failures)
+        failures += _undelivered(delivery)
         if issued:
             _mention(found, authority)
     _finish(documents, failures, alone=alone, as_json=as_json)
@@ -400,6 +407,10 @@ def _run(
 
 def _not_issued(outcome: NotIssued) -> Failure:
     return Failure(outcome.prepared.order.source, outcome.error)
+
+
+def _undelivered(delivery: Delivery) -> list[Failure]:
+    return [Failure(source, error) for source, error in delivery.failures]
 
 
 def _mention(found: Facility, authority: Authority) -> None:
@@ -417,15 +428,19 @@ def _finish(
         say(f"{visible(failure.source)}:")
         show_error(failure.error, as_json=False)
     if as_json:
-        document(
-            certificates=documents,
-            failures=[
-                {"request": failure.source, **error_fields(failure.error)} for failure in failures
-            ],
-        )
+        _document(documents, failures)
     if failures:
         say(f"homeca: {len(failures)} of {len(failures) + len(documents)} requests failed")
         raise typer.Exit(1)
+
+
+def _document(documents: list[dict[str, Any]], failures: Sequence[Failure]) -> None:
+    document(
+        certificates=documents,
+        failures=[
+            {"request": failure.source, **error_fields(failure.error)} for failure in failures
+        ],
+    )
 
 
 # ---------------------------------------------------------------- showing

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from ca.interfaces.issuing import State
@@ -66,6 +69,60 @@ def test_an_existing_file_stops_the_command_before_anything_is_signed(
     assert "configuration.output-exists" in done.stderr
     assert (tmp_path / "d.crt").read_text() == "mine"
     assert rig.rows() == []
+
+
+@pytest.mark.parametrize("more", [(), ("--out", "-")])
+@pytest.mark.parametrize("source", ["-", "d.csr"])
+def test_a_request_that_is_given_twice_is_not_certified_twice(
+    rig: Rig, tmp_path: Path, source: str, more: tuple[str, ...]
+) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    done = Homeca(rig.path).run(
+        "sign", source, source, "--profile", "vpn-client", *more, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "is given twice [configuration.usage]" in done.stderr
+    assert rig.rows() == []
+
+
+def test_ctrl_c_in_a_batch_prints_the_document_of_what_was_issued(rig: Rig, tmp_path: Path) -> None:
+    """It comes when the file of the third certificate has appeared."""
+    requests = [tmp_path / f"d{n:02}.csr" for n in range(30)]
+    for path in requests:
+        path.write_bytes(request_der(path.stem))
+    program = """
+import os, signal
+from ca.cli.app import main
+from ca.failpoints import arm
+
+left = [3]
+
+def trap(name):
+    if name == "file.appeared":
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+arm(trap)
+main()
+"""
+    arguments = ["sign", *map(str, requests), "--profile", "vpn-client", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=tmp_path,
+        env=Homeca(rig.path).environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "homeca: cancelled" in done.stderr) == (130, True), done.stderr
+    told = json.loads(done.stdout)["certificates"]
+    issued = [row for row in rig.rows() if row.state is State.ISSUED]
+    assert 3 <= len(told) == len(issued) < 30
+    assert {Path(one["file"]) for one in told} == set(tmp_path.glob("*.crt"))
+    assert {int(one["serial"], 16) for one in told} == {row.serial for row in issued}
 
 
 def test_a_dry_run_signs_and_records_nothing(rig: Rig, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_inf_of_the_windows_guide_makes_a_request_unchanged(
     assert "line 4: HashAlgorithm = SHA256" in done.stderr
     assert "the machine" in done.stderr
     shown = must("openssl", "req", "-in", tmp_path / "request.csr", "-noout", "-text", "-verify")
-    assert "CN = MYTPMBASEDCERT" in shown
+    assert "CN=MYTPMBASEDCERT" in shown.replace(" = ", "=")  # with blanks before OpenSSL 3.2
     assert "NIST CURVE: P-384" in shown
 
 

@@ -34,7 +34,8 @@ def by_openssl_with_a_tpm_key(place: Path, tpm: ManagedTpm) -> None:
 def by_certtool_with_a_tpm2_pkcs11_key(place: Path, tpm: ManagedTpm) -> None:
     require("tpm2_ptool", "libtpm2-pkcs11-tools")
     require("certtool", "gnutls-bin")
-    module = next(Path("/usr/lib").glob("*/libtpm2_pkcs11.so.1"), None)
+    # Debian 12 has it among the libraries, 13 in a directory of its own
+    module = next(Path("/usr/lib").glob("*/**/libtpm2_pkcs11.so.1"), None)
     if module is None:
         pytest.fail("libtpm2_pkcs11.so.1 is missing: run `sudo apt install libtpm2-pkcs11-1`")
     store = place / "tokens"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from ca.cli.output import result, warn, when
 from ca.errors import HomecaError
 from ca.files import PUBLIC_FILE, write_whole
-from ca.interfaces.values import serial_text
+from ca.interfaces.values import Serial, serial_text
+from ca.services.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from ca.services.issuance import Issued, Prepared
@@ -26,12 +27,13 @@ class Delivery:
     """Hand over what was issued and recorded: each a PEM file that appears whole, or stdout.
 
     documents: what was delivered, as JSON. failures: request and error of what was not.
-    Leaving the block waits for every file, whatever ended it.
+    Leaving the block waits for every file, whatever ended it; Ctrl-C loses none.
     """
 
     def __init__(self, targets: Mapping[str, Path | None], *, force: bool, as_json: bool) -> None:
         self.documents: list[dict[str, Any]] = []
         self.failures: list[tuple[str, HomecaError]] = []
+        self._begun: set[Serial] = set()
         self._targets = targets
         self._force = force
         self._as_json = as_json
@@ -47,11 +49,22 @@ class Delivery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=True)
-        self._tell()
+        with uninterrupted():
+            self._pool.shutdown(wait=True)
+            self._tell()
 
     def begin(self, issued: Issued) -> None:
-        """Begin to write the certificate and its intermediates; tell of those that are done."""
+        """Begin to write the certificate and its intermediates; tell of those that are done.
+
+        One that was begun before is left alone.
+        """
+        with uninterrupted():
+            if issued.prepared.serial not in self._begun:
+                self._begun.add(issued.prepared.serial)
+                self._write(issued)
+            self._tell()
+
+    def _write(self, issued: Issued) -> None:
         from ca.encoding.containers import pem
 
         target = self._targets[issued.prepared.order.source]
@@ -64,7 +77,6 @@ class Delivery:
             )
         )
         self._open.append((issued, bundle, target, writing))
-        self._tell()
 
     def _tell(self) -> None:
         while self._open and ((writing := self._open[0][3]) is None or writing.done()):

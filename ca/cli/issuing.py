@@ -381,18 +381,20 @@ def _run(
         delivery = Delivery(targets, force=force, as_json=as_json)
         try:
             with Progress(len(sources), "signing") as progress, delivery:
+                outcome: Issued | NotIssued | None = None
                 try:
                     with closing(issuance.issue(prepared())) as outcomes:
                         for outcome in outcomes:
-                            progress.advance()
                             if isinstance(outcome, Issued):
-                                issued += 1
                                 delivery.begin(outcome)
+                                issued += 1
                             else:
                                 failures.append(_not_issued(outcome))
+                            progress.advance()
                 finally:  # Ctrl-C, a full disk: what is recorded is handed over all the same
-                    for one in issuance.not_taken:
-                        delivery.begin(one)
+                    for one in (outcome, *issuance.not_taken):
+                        if isinstance(one, Issued):
+                            delivery.begin(one)
         except KeyboardInterrupt:
             if as_json:
                 _document(delivery.documents, [*failures, *_undelivered(delivery)])

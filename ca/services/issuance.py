@@ -228,9 +228,12 @@ class Issuance(Struct):
         self, thread: SigningThread, first: Sequence[Prepared], chunks: Iterator[Sequence[Prepared]]
     ) -> Iterator[Issued | NotIssued]:
         """Every chunk: recorded, signed, recorded. Two at a time are on their way."""
-        under_way = deque([_Begun(first, thread)])
+        under_way: deque[_Begun] = deque()
         failure: HomecaError | None = None
         try:
+            with uninterrupted():
+                under_way.append(_Begun(first, thread))
+                first = ()
             while under_way:
                 following = next(chunks, None) if failure is None else None
                 if following is not None:
@@ -246,6 +249,7 @@ class Issuance(Struct):
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C, or nobody wants the others
                 thread.stop()
+            self._settle(first, None)
             for begun in under_way:
                 self._leave(begun)
             raise

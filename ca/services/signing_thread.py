@@ -17,6 +17,7 @@ from ca.errors import CustodyError, HomecaError, SignatureInvalid
 from ca.interfaces.custody import Signer
 from ca.lint.gate import LintedTbs
 from ca.services.signing import sign_linted
+from ca.services.uninterrupted import uninterrupted
 
 #: Seconds after which a thread that computes gives way to another. A signature takes eight turns:
 #: beside a busy thread, 2.7 ms with a software TPM become 32 ms with Python's own 5 ms, and 3.7 ms
@@ -58,13 +59,16 @@ class SigningThread:
     ) -> None:
         """Waits for the signature that was asked for last: the key is still in use."""
         self.stop()
-        self._pool.shutdown(wait=True)
+        with uninterrupted():  # who leaves sooner closes the TPM's library under a call
+            self._pool.shutdown(wait=True)
         sys.setswitchinterval(self._turn)
 
     def begin(self, linted: Sequence[LintedTbs]) -> Run:
         """Sign these, whose intents are recorded, after all that was begun before."""
         run = Run()
-        run.end = self._pool.submit(self._sign, linted, run)
+        # interrupted here, the pool would not know its thread, and not wait for it at the end
+        with uninterrupted():
+            run.end = self._pool.submit(self._sign, linted, run)
         return run
 
     def stop(self) -> None:

@@ -11,7 +11,8 @@ from types import FrameType
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A SIGINT that comes meanwhile is handled at the end. For steps of milliseconds only.
+    """A SIGINT that comes meanwhile is handled at the end. For short steps, and for what must be
+    waited for.
 
     Python handles signals in the main thread; in any other this does nothing.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +26,7 @@ from ca.errors import (
     StoreUnwritable,
     TpmBroken,
 )
+from ca.failpoints import arm
 from ca.interfaces.custody import KeyCustody, Signer
 from ca.interfaces.issuing import State
 from ca.interfaces.store import CertificateStore
@@ -293,6 +295,43 @@ def test_ctrl_c_while_the_tpm_loads_the_key_leaves_no_serial_in_doubt(rig: Rig) 
     with rig.facility(around=interrupting) as facility, pytest.raises(KeyboardInterrupt):
         issue(facility, order("a"), order("b"))
     assert [row.state for row in rig.rows()] == [State.FAILED] * 2
+
+
+def test_ctrl_c_as_the_key_is_asked_is_not_followed_before_the_tpm_has_answered(rig: Rig) -> None:
+    """Whoever closes libtss2 under a call of the signing thread corrupts memory."""
+    alive: list[bool] = []
+
+    def pressing(point: str) -> None:
+        if point == "signature.asking":
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.05)
+
+    class Watching:
+        def __init__(self, inner: KeyCustody) -> None:
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+        @contextmanager
+        def open(self, pem: bytes, *, spki: bytes, pin: Secret | None) -> Iterator[Signer]:
+            with self._inner.open(pem, spki=spki, pin=pin) as signer:
+                try:
+                    yield signer
+                finally:
+                    names = [thread.name for thread in threading.enumerate()]
+                    alive.append(any(name.startswith("signing") for name in names))
+
+    with rig.facility(custody=Watching) as facility:
+        for number in range(10):
+            arm(pressing)
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    issue(facility, order(f"d{number}"))
+            finally:
+                arm(None)
+    assert alive == [False] * 10
+    assert [row.state for row in rig.rows()] == [State.ISSUED] * 10
 
 
 def preparing(facility: Facility) -> Callable[[Order], Prepared]:

@@ -85,9 +85,13 @@ class Transaction:
         return self._owner_auth.reveal() if self._owner_auth else b""
 
     def close(self) -> None:
-        """Forget the ESAPI and close the link, in good order when nothing broke on it."""
-        self._esapi.close()
-        self.wire.close()
+        """Forget the ESAPI and close the link, in good order when nothing broke on it.
+
+        Waits for a call of another thread: libtss2 does not survive being closed under one.
+        """
+        with self._mutex:
+            self._esapi.close()
+            self.wire.close()
 
     # -- the storage key
 

@@ -19,7 +19,6 @@ from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.errors import (
     DeviceRefused,
-    SignatureInvalid,
     UsageError,
     VerificationFailed,
     Violation,
@@ -27,7 +26,7 @@ from ca.errors import (
 from ca.names.showing import visible
 from ca.services.device import CERTIFICATE, REQUEST, DeviceRequest, Standing
 from ca.services.requesting import Device, key_of
-from ca.services.trust import check_signature
+from ca.services.trust import is_signed_by
 from ca.services.verification import MAX_DEPTH, judge_path
 
 _LONGEST_LIST = 16  # certificates in one answer that are looked at
@@ -185,10 +184,12 @@ def _path(
     chain = [leaf]
     while True:
         current = chain[-1]
-        if current.tbs.is_self_issued and _is_by(current, current):
+        if current.tbs.is_self_issued and is_signed_by(current, current.tbs.spki):
             return tuple(chain), []
         above = [one for one in candidates if one.tbs.subject.der == current.tbs.issuer.der]
-        signers = [one for one in above if one.der != current.der and _is_by(current, one)]
+        signers = [
+            one for one in above if one.der != current.der and is_signed_by(current, one.tbs.spki)
+        ]
         if signers and len(chain) < MAX_DEPTH:
             chain.append(signers[0])
             continue
@@ -212,14 +213,6 @@ def _path(
                 "append it, or name the root's certificate with --root FILE",
             )
         ]
-
-
-def _is_by(signed: CertificateFacts, issuer: CertificateFacts) -> bool:
-    try:
-        check_signature(signed, issuer.tbs.spki)
-    except SignatureInvalid:
-        return False
-    return True
 
 
 def _stored_roots(device: Device) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
 from ca.encoding.facts import CrlFacts
 from ca.encoding.inspect import read_crl
-from ca.errors import HomecaError, NotFound, SignatureInvalid, VerificationFailed
+from ca.errors import HomecaError, NotFound, VerificationFailed
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
@@ -29,7 +29,7 @@ from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.interfaces.store import CertificateStore
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
-from ca.services.trust import check_signature
+from ca.services.trust import is_list_of
 
 JOINED = "openvpn.pem"
 _LABEL = "X509 CRL"
@@ -181,7 +181,7 @@ def take_in(octets: bytes, home: Home, store: CertificateStore, *, at: datetime)
     taken: dict[str, list[CrlFacts]] = {}
     for der in read_crls(octets):
         facts = read_crl(der)
-        issuer = next((one for one in elsewhere if _is_by(facts, one)), None)
+        issuer = next((one for one in elsewhere if is_list_of(facts, one)), None)
         if issuer is None:
             raise VerificationFailed(
                 f"a list by {facts.tbs.issuer} is not by an issuer of this home whose key is "
@@ -198,16 +198,6 @@ def take_in(octets: bytes, home: Home, store: CertificateStore, *, at: datetime)
         write_whole(path, _joined(facts.der for facts in lists), mode=PUBLIC_FILE, replace=True)
         written += [path, _write_current(slug, (begun or lists)[-1 if begun else 0].der, home.crl)]
     return written
-
-
-def _is_by(facts: CrlFacts, issuer: IssuerRecord) -> bool:
-    if facts.tbs.issuer.der != issuer.subject_der:
-        return False
-    try:
-        check_signature(facts, issuer.spki)
-    except SignatureInvalid:
-        return False
-    return True
 
 
 def _check_not_older(slug: str, lists: Sequence[CrlFacts], home: Home) -> None:

@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CrlFacts, EntryFacts
-from ca.errors import SignatureInvalid, Violation
+from ca.errors import Violation
 from ca.interfaces.issuing import IssuerRecord, State
 from ca.interfaces.revocation import REASON_CODES, Reason, Revocation
 from ca.interfaces.values import Serial, serial_text
 from ca.services.facility import Facility
-from ca.services.trust import check_signature
+from ca.services.trust import is_list_of
 
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 
@@ -34,7 +34,7 @@ def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
     violations: list[Violation] = []
     lines: list[tuple[int, Serial, Revocation, bytes]] = []
     for issuer in facility.store.issuers():
-        own = [facts for facts in lists if _is_by(facts, issuer)]
+        own = [facts for facts in lists if is_list_of(facts, issuer)]
         violations += _later(issuer, own, facility)
         lacking = _lacking(issuer, own, facility)
         for serial, entry in sorted(lacking.items()):
@@ -60,16 +60,6 @@ def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
             violations.append(Violation("backup.revocation", f"{shown}, {row.subject}"))
             lines.append(_line(issuer.id, serial, entry))
     return Forgotten(tuple(violations), tuple(lines))
-
-
-def _is_by(facts: CrlFacts, issuer: IssuerRecord) -> bool:
-    if facts.tbs.issuer.der != issuer.subject_der:
-        return False
-    try:
-        check_signature(facts, issuer.spki)
-    except SignatureInvalid:
-        return False
-    return True
 
 
 def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) -> list[Violation]:

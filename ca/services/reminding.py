@@ -126,7 +126,7 @@ def _of_certificates(store: CertificateStore, *, at: datetime) -> Iterator[Deadl
     own = {issuer.serial for issuer in store.issuers()}
     query = CertificateQuery(states=(State.ISSUED,), revoked=False, expires_after=at - ONE_SECOND)
     for record in store.certificates(query):
-        if record.serial in own or _is_renewed(record, store):
+        if record.serial in own or is_renewed(record, store):
             continue
         serial = serial_text(record.serial)
         yield Deadline(
@@ -138,7 +138,8 @@ def _of_certificates(store: CertificateStore, *, at: datetime) -> Iterator[Deadl
         )
 
 
-def _is_renewed(record: CertificateRecord, store: CertificateStore) -> bool:
+def is_renewed(record: CertificateRecord, store: CertificateStore) -> bool:
+    """Is there one in its place that lasts longer and is not revoked?"""
     return any(
         later.state is State.ISSUED
         and later.revocation is None

@@ -34,7 +34,7 @@ from ca.services.facility import CLOCK_MAY_LAG
 from ca.services.ladder import armed_until
 from ca.services.premises import Concern, concerns_of_files
 from ca.services.publication import compare
-from ca.services.reminding import concerns_to_remind_of
+from ca.services.reminding import concerns_to_remind_of, is_renewed
 
 #: TCTI of a software TPM whose state lies in the home.
 EMBEDDED = "embedded"
@@ -218,23 +218,13 @@ def _expiring(
     found: list[CertificateRecord] = []
     count = 0
     for record in store.certificates(query):
-        if record.serial in own or _has_successor(record, store):
+        if record.serial in own or is_renewed(record, store):
             continue
         count += 1
         found.append(record)
         found.sort(key=lambda one: one.not_after)
         del found[NAMED:]
     return tuple(found), count
-
-
-def _has_successor(record: CertificateRecord, store: CertificateStore) -> bool:
-    """Was it renewed by one that lasts longer and is not revoked?"""
-    return any(
-        later.state is State.ISSUED
-        and later.revocation is None
-        and later.not_after > record.not_after
-        for later in store.replacements(record.serial)
-    )
 
 
 # ---------------------------------------------------------------- judging

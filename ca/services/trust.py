@@ -6,6 +6,7 @@ from ca.algorithms import SIGNATURE_ALGORITHMS, Scheme, SignatureAlgorithm
 from ca.encoding.facts import AlgorithmFacts, CertificateFacts, CrlFacts, TbsFacts
 from ca.encoding.spki import verify
 from ca.errors import SignatureInvalid
+from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.values import Validity
 
 _BY_OID = {a.oid: a for a in SIGNATURE_ALGORITHMS.values() if a.scheme is not Scheme.PSS}
@@ -14,6 +15,20 @@ _BY_OID = {a.oid: a for a in SIGNATURE_ALGORITHMS.values() if a.scheme is not Sc
 def check_signature(signed: CertificateFacts | CrlFacts, spki: bytes) -> None:
     """The signature, and nothing else. Raises: SignatureInvalid."""
     verify(spki, signature_algorithm_of(signed.algorithm), signed.signature, signed.tbs.der)
+
+
+def is_signed_by(signed: CertificateFacts | CrlFacts, spki: bytes) -> bool:
+    """Whether `check_signature` has nothing to say."""
+    try:
+        check_signature(signed, spki)
+    except SignatureInvalid:
+        return False
+    return True
+
+
+def is_list_of(facts: CrlFacts, issuer: IssuerRecord) -> bool:
+    """A CRL in an issuer's name, signed by its key."""
+    return facts.tbs.issuer.der == issuer.subject_der and is_signed_by(facts, issuer.spki)
 
 
 def signature_algorithm_of(identifier: AlgorithmFacts) -> SignatureAlgorithm:

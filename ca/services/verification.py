@@ -23,7 +23,7 @@ from ca.names.distinguished import COMMON_NAME
 from ca.names.general import DNSName, parse_general_name
 from ca.services.ladder import armed_until
 from ca.services.strict_client import strict_client
-from ca.services.trust import check_signature
+from ca.services.trust import check_signature, is_signed_by
 
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
 
@@ -386,7 +386,7 @@ def verify_crl(der: bytes, store: CertificateStore, *, at: datetime) -> Verified
     reasons: list[Violation] = []
     warnings: list[str] = []
     named = [one for one in store.issuers() if one.subject_der == facts.tbs.issuer.der]
-    issuer = next((one for one in named if _is_by(facts, one)), None)
+    issuer = next((one for one in named if is_signed_by(facts, one.spki)), None)
     if issuer is None:
         text = (
             f"its signature is not by {named[0].subject}"
@@ -415,14 +415,6 @@ def verify_crl(der: bytes, store: CertificateStore, *, at: datetime) -> Verified
     if reasons:
         raise _bad_crl(reasons)
     return VerifiedCrl(facts=facts, issuer=issuer, warnings=tuple(warnings))
-
-
-def _is_by(facts: CrlFacts, issuer: IssuerRecord) -> bool:
-    try:
-        check_signature(facts, issuer.spki)
-    except SignatureInvalid:
-        return False
-    return True
 
 
 def _beside_the_record(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
 
 from ca.cli.opening import record
 from ca.cli.output import compact, result, when
+from ca.encoding.ledger import read_details
 from ca.interfaces.ledger import LedgerEntry
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
@@ -36,7 +35,7 @@ def _line(entry: LedgerEntry, slugs: dict[int, str]) -> str:
             "event": entry.event,
             "issuer": slugs.get(entry.issuer_id) if entry.issuer_id is not None else None,
             "serial": serial_text(entry.serial) if entry.serial is not None else None,
-            "details": _said(entry),
+            "details": read_details(entry.details),
             "canonical": {
                 "at": entry.at,
                 "issuer": entry.issuer_id,
@@ -53,20 +52,6 @@ def _moment(entry: LedgerEntry) -> datetime | None:
         return entry.moment
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def _said(entry: LedgerEntry) -> dict[str, Any] | None:
-    """The details, None when they are not what homeca writes."""
-    try:
-        said: Any = json.loads(entry.details, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        return None
-    return said if isinstance(said, dict) else None
-
-
-def _no_number(text: str) -> NoReturn:
-    """NaN and Infinity are not JSON."""
-    raise ValueError(text)
 
 
 def _text(entry: LedgerEntry, slugs: dict[int, str]) -> str:
@@ -89,7 +74,7 @@ _SHOWN = (
 
 
 def _details(entry: LedgerEntry) -> str:
-    said = _said(entry)
+    said = read_details(entry.details)
     if said is None:
         return visible(entry.details[:80])
     shown = [f"{name}={visible(str(said[name]))}" for name in _SHOWN if said.get(name) is not None]

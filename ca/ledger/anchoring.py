@@ -22,12 +22,12 @@ was set back by no more than one command looks like a crash.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 
-from ca.encoding.ledger import anchored
+from ca.encoding.ledger import anchored, read_details
 from ca.encoding.nv import extended, first_value
 from ca.errors import LedgerBroken, LedgerMismatch
 from ca.interfaces.ledger import AnchorPlace, AnchorReading, LedgerEntry, LedgerEvent
@@ -100,12 +100,9 @@ def known_from(note: LedgerEntry, tpm: bytes, ledger: bytes) -> Known:
         raise _unreadable(note) from error
 
 
-def _details(entry: LedgerEntry) -> dict[str, str]:
-    try:
-        said = json.loads(entry.details)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(entry) from error
-    if not isinstance(said, dict):
+def _details(entry: LedgerEntry) -> dict[str, Any]:
+    said = read_details(entry.details)
+    if said is None:
         raise _unreadable(entry)
     return said
 

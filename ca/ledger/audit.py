@@ -6,10 +6,8 @@ Nothing is written. What is found is a Violation each: missing, changed, out of 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -141,11 +139,11 @@ class Audit(Struct):
 
     def _of_note(self, entry: LedgerEntry, ledger: bytes) -> Iterator[Violation]:
         """Does what the TPM is said to have held follow from what it held before?"""
+        said = details.read_details(entry.details) or {}
         try:
-            said: dict[str, Any] = json.loads(entry.details)
             tpm, seq, value = str(said["tpm"]), int(said["seq"]), bytes.fromhex(said["value"])
             count = int(said["count"])
-        except (KeyError, TypeError, ValueError, RecursionError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             yield _wrong("anchor-entry", f"entry {entry.seq}, about the anchor, cannot be read")
             return
         if said.get("attestation_key"):
@@ -239,17 +237,7 @@ class Audit(Struct):
         nodes = self.store.nodes()
         found = {node.identity: node.custody for node in nodes} or {"": self.store.custody()}
         return {
-            node: details.details_text(
-                details.custody(
-                    kind=custody.kind.value,
-                    tcti=custody.tcti,
-                    manufacturer=custody.manufacturer,
-                    model=custody.model,
-                    firmware=custody.firmware,
-                    srk_public=custody.srk_public,
-                    node=node or None,
-                )
-            )
+            node: details.details_text(details.custody(custody, node=node or None))
             for node, custody in found.items()
             if custody is not None
         }
@@ -342,14 +330,7 @@ class Audit(Struct):
 
 
 def _issuer_differs(row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
-    begun = details.issuer_begun(
-        role=row.role.value,
-        slug=row.slug,
-        subject=row.subject,
-        subject_der=row.subject_der,
-        crl_url=row.crl_url,
-        issuer_url=row.issuer_url,
-    )
+    begun = details.issuer_begun(row)
     # where the key of another node's issuer lies, that node knows alone
     place = _key_file(told.key) if row.is_elsewhere else row.key_file
     key = details.issuer_key(spki=row.spki, key_kind=row.key_kind, key_file=place)
@@ -378,24 +359,21 @@ def _issuer_differs(row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
 
 
 def _key_file(key: str) -> str:
-    try:
-        return str(json.loads(key)["key_file"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return ""
+    said = details.read_details(key) or {}
+    return str(said.get("key_file", ""))
 
 
 def _node(entry: LedgerEntry) -> str:
     """Whose custody an entry is about."""
-    try:
-        return str(json.loads(entry.details).get("node", ""))
-    except (AttributeError, ValueError, RecursionError):
-        return ""
+    said = details.read_details(entry.details) or {}
+    return str(said.get("node", ""))
 
 
 def _number(entry: LedgerEntry) -> int:
+    said = details.read_details(entry.details) or {}
     try:
-        return int(json.loads(entry.details)["number"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+        return int(said["number"])
+    except (KeyError, OverflowError, TypeError, ValueError):
         return -1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -247,11 +246,8 @@ class Keeper:
 
 def _node_of(entry: LedgerEntry) -> object:
     """Which node's settings an entry tells; None where the record is one home's alone."""
-    try:
-        said = json.loads(entry.details)
-    except (ValueError, RecursionError):
-        return None
-    return said.get("node") if isinstance(said, dict) else None
+    said = details.read_details(entry.details)
+    return None if said is None else said.get("node")
 
 
 def _known(place: AnchorPlace, reading: AnchorReading) -> Known:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,22 +56,26 @@ class House:
         )
         return House(to)
 
-    @contextmanager
-    def database(self) -> Iterator[sqlite3.Connection]:
-        """The database as somebody opens it who keeps to no rule: triggers and checks are off,
-        and are there again after."""
-        with closing(sqlite3.connect(self.home / "homeca.db", isolation_level=None)) as connection:
-            connection.execute("PRAGMA ignore_check_constraints = ON")
-            triggers = connection.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-            ).fetchall()
-            for name, _ in triggers:
-                connection.execute(f"DROP TRIGGER {name}")
-            try:
-                yield connection
-            finally:
-                for _, sql in triggers:
-                    connection.execute(sql)
+    def database(self) -> AbstractContextManager[sqlite3.Connection]:
+        return lawless(self.home / "homeca.db")
+
+
+@contextmanager
+def lawless(database: Path) -> Iterator[sqlite3.Connection]:
+    """A database as somebody opens it who keeps to no rule: triggers and checks are off, and are
+    there again after."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        triggers = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        try:
+            yield connection
+        finally:
+            for _, sql in triggers:
+                connection.execute(sql)
 
 
 def make_request(place: Path, stem: str, san: str, *, subject: str | None = None) -> Path:

@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.faults.checker import Sight, acknowledged, look, signed, spoken, stil
 from tests.faults.commands import COMMANDS
 from tests.faults.running import Ended, run, warm
 from tests.faults.worlds import SECRET, Worlds, build
+from tests.house import lawless
 from tests.interop.programs import require
 
 NEWEST = " WHERE id = (SELECT max(id) FROM certificates)"
@@ -34,13 +34,7 @@ def place(worlds: Worlds, tmp_path: Path) -> Path:
 
 def sql(place: Path, *statements: str) -> None:
     """As somebody writes who keeps to no rule."""
-    with closing(sqlite3.connect(place / "home/homeca.db", isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        triggers = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
-        for (name,) in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
+    with lawless(place / "home/homeca.db") as connection:
         for statement in statements:
             connection.execute(statement)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from ca.attestation.checkpoint import Checkpoint
@@ -16,6 +16,7 @@ from ca.ledger.audit import Audit
 from ca.ledger.auditor import Auditor
 from ca.ledger.keeper import Keeper
 from ca.store.repository import open_store
+from tests.house import lawless
 from tests.services.rig import Rig
 
 
@@ -85,21 +86,8 @@ def put_back(rig: Rig, copy: Path) -> None:
     (rig.path / "homeca.db").chmod(0o600)
 
 
-@contextmanager
-def shell(rig: Rig) -> Iterator[sqlite3.Connection]:
-    """The database as somebody opens it who keeps to no rule."""
-    with closing(sqlite3.connect(rig.path / "homeca.db", isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        triggers = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        try:
-            yield connection
-        finally:
-            for _, sql in triggers:
-                connection.execute(sql)
+def shell(rig: Rig) -> AbstractContextManager[sqlite3.Connection]:
+    return lawless(rig.path / "homeca.db")
 
 
 def delete_index(rig: Rig, handle: int) -> None:

@@ -14,7 +14,7 @@ from ca.cli.output import result, warn, when
 from ca.errors import HomecaError
 from ca.files import PUBLIC_FILE, write_whole
 from ca.interfaces.values import Serial, serial_text
-from ca.services.uninterrupted import uninterrupted
+from ca.interruption import uninterrupted
 
 if TYPE_CHECKING:
     from ca.services.issuance import Issued, Prepared

@@ -22,6 +22,7 @@ from ca.errors import HomecaError, SerialReserved
 from ca.failpoints import failpoint
 from ca.interfaces.issuing import Intent, State
 from ca.interfaces.values import Serial
+from ca.interruption import uninterrupted
 from ca.lint.gate import LintedTbs, lint_tbs
 from ca.lint.rule import LintContext
 from ca.names.general import kind_of
@@ -34,7 +35,6 @@ from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.facility import Authority, Facility, algorithm_of
 from ca.services.signing import settle_unsigned
 from ca.services.signing_thread import SigningThread
-from ca.services.uninterrupted import uninterrupted
 
 #: Certificates whose intents share one commit. Large enough to spread the cost of a sync, small
 #: enough that a crash, which finds two chunks open, leaves few serials to settle.

@@ -15,9 +15,9 @@ from msgspec import Struct, field
 
 from ca.errors import CustodyError, HomecaError, SignatureInvalid
 from ca.interfaces.custody import Signer
+from ca.interruption import uninterrupted
 from ca.lint.gate import LintedTbs
 from ca.services.signing import sign_linted
-from ca.services.uninterrupted import uninterrupted
 
 #: Seconds after which a thread that computes gives way to another. A signature takes eight turns:
 #: beside a busy thread, 2.7 ms with a software TPM become 32 ms with Python's own 5 ms, and 3.7 ms

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from ca.errors import CustodyError, TpmConnectionLost
+from ca.interruption import Interruption
 from ca.keys.tpm import return_codes
-from ca.keys.tpm.interruption import Interruption
 from ca.keys.tpm.link import SHUTDOWN, Link, command_code, connection_lost
 from ca.keys.tpm.tss import PollData, PyTCTI, TSS2_Exception
 

@@ -1,8 +1,8 @@
-"""Ctrl-C while libtss2 runs: taken where we wait for the TPM, kept where C has called us.
+"""Ctrl-C that waits: for a commit and what has to be known of it, and for C that has called us.
 
-What a Python handler raises in the glue between C and Python is printed by cffi and lost: the
-command is then never sent, or its answer never read. So around each call into libtss2 the signal is
-only noted, and handled in the Wire, which knows how to end, or when the call has come back.
+What a Python handler raises in the glue between C and Python is printed by cffi and lost: a command
+to the TPM is then never sent, or its answer never read. So around each call into libtss2 the signal
+is only noted, and handled in the Wire, which knows how to end, or when the call has come back.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 
 class Interruption:
-    """One for each Wire. Held calls do not nest, and are in one thread at a time."""
+    """SIGINT in the main thread, where Python handles signals; in any other nothing is done.
+
+    What one of these holds does not nest, and is in one thread at a time; several may.
+    """
 
     def __init__(self) -> None:
         self._handler: Callable[[int, FrameType | None], object] | None = None
@@ -24,8 +27,7 @@ class Interruption:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Around calls into libtss2. Python handles signals in the main thread; in any other this
-        does nothing."""
+        """A SIGINT that comes meanwhile is handled at the end, or where it is heard."""
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(handler):
             yield
@@ -42,7 +44,7 @@ class Interruption:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Within a held call, where what is raised is caught: the handler runs at once."""
+        """Within what is held, where what is raised is caught: the handler runs at once."""
         self._is_heard = True
         try:
             if self._came and self._handler is not None:
@@ -56,3 +58,8 @@ class Interruption:
             self._handler(number, frame)
         else:
             self._came[:] = [frame]
+
+
+def uninterrupted() -> AbstractContextManager[None]:
+    """Steps that nothing comes between: short ones, and what must be waited for."""
+    return Interruption().held()

@@ -26,9 +26,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from ca.interfaces.custody import Custody
-from ca.interfaces.issuing import IssuerRecord
-
 _TAG = b"homeca ledger 1\0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -106,16 +103,25 @@ def begun(nonce: bytes) -> dict[str, object]:
     return {"format": FORMAT, "nonce": nonce.hex()}
 
 
-def custody(kept: Custody, *, node: str | None) -> dict[str, object]:
+def custody(
+    *,
+    kind: str,
+    tcti: str,
+    manufacturer: str,
+    model: str,
+    firmware: str,
+    srk_public: bytes,
+    node: str | None = None,
+) -> dict[str, object]:
     """node: whose it is, where several share the record."""
     shared: dict[str, object] = {} if node is None else {"node": node}
     return shared | {
-        "kind": kept.kind.value,
-        "tcti": kept.tcti,
-        "manufacturer": kept.manufacturer,
-        "model": kept.model,
-        "firmware": kept.firmware,
-        "srk_public": kept.srk_public.hex(),
+        "kind": kind,
+        "tcti": tcti,
+        "manufacturer": manufacturer,
+        "model": model,
+        "firmware": firmware,
+        "srk_public": srk_public.hex(),
     }
 
 
@@ -123,14 +129,22 @@ def node(*, identity: str, name: str) -> dict[str, object]:
     return {"identity": identity, "name": name}
 
 
-def issuer_begun(issuer: IssuerRecord) -> dict[str, object]:
+def issuer_begun(
+    *,
+    role: str,
+    slug: str,
+    subject: str,
+    subject_der: bytes,
+    crl_url: str | None,
+    issuer_url: str | None,
+) -> dict[str, object]:
     return {
-        "role": issuer.role.value,
-        "slug": issuer.slug,
-        "subject": issuer.subject,
-        "subject_der": digest(issuer.subject_der),
-        "crl_url": issuer.crl_url,
-        "issuer_url": issuer.issuer_url,
+        "role": role,
+        "slug": slug,
+        "subject": subject,
+        "subject_der": digest(subject_der),
+        "crl_url": crl_url,
+        "issuer_url": issuer_url,
     }
 
 

@@ -237,7 +237,17 @@ class Audit(Struct):
         nodes = self.store.nodes()
         found = {node.identity: node.custody for node in nodes} or {"": self.store.custody()}
         return {
-            node: details.details_text(details.custody(custody, node=node or None))
+            node: details.details_text(
+                details.custody(
+                    kind=custody.kind.value,
+                    tcti=custody.tcti,
+                    manufacturer=custody.manufacturer,
+                    model=custody.model,
+                    firmware=custody.firmware,
+                    srk_public=custody.srk_public,
+                    node=node or None,
+                )
+            )
             for node, custody in found.items()
             if custody is not None
         }
@@ -330,7 +340,14 @@ class Audit(Struct):
 
 
 def _issuer_differs(row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
-    begun = details.issuer_begun(row)
+    begun = details.issuer_begun(
+        role=row.role.value,
+        slug=row.slug,
+        subject=row.subject,
+        subject_der=row.subject_der,
+        crl_url=row.crl_url,
+        issuer_url=row.issuer_url,
+    )
     # where the key of another node's issuer lies, that node knows alone
     place = _key_file(told.key) if row.is_elsewhere else row.key_file
     key = details.issuer_key(spki=row.spki, key_kind=row.key_kind, key_file=place)

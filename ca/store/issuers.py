@@ -63,7 +63,13 @@ class IssuerRows(LedgerRows):
                 act.note(
                     LedgerEvent.CUSTODY,
                     details.custody(
-                        kept, node=self._node.identity if self._node is not None else None
+                        kind=kept.kind.value,
+                        tcti=kept.tcti,
+                        manufacturer=kept.manufacturer,
+                        model=kept.model,
+                        firmware=kept.firmware,
+                        srk_public=kept.srk_public,
+                        node=self._node.identity if self._node is not None else None,
                     ),
                     at=at,
                 )
@@ -113,7 +119,14 @@ class IssuerRows(LedgerRows):
             issuer = _issuer(connection, number, self._node)
             act.note(
                 LedgerEvent.ISSUER_BEGUN,
-                details.issuer_begun(issuer),
+                details.issuer_begun(
+                    role=issuer.role.value,
+                    slug=issuer.slug,
+                    subject=issuer.subject,
+                    subject_der=issuer.subject_der,
+                    crl_url=issuer.crl_url,
+                    issuer_url=issuer.issuer_url,
+                ),
                 at=at,
                 issuer_id=issuer.id,
             )

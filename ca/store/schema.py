@@ -10,7 +10,7 @@ from ca.errors import HomeMissing, SchemaMismatch
 from ca.store.engine import Database
 
 #: The newest file in `migrations/versions/`.
-REVISION = "0003"
+REVISION = "0004"
 
 
 def make_current(database: Database, *, create: bool) -> None:

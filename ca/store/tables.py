@@ -232,7 +232,7 @@ _partial("ix_certificates_other", certificates.c.state, certificates.c.not_after
 class RevocationColumns(TypedColumns):
     """A line of the CRL. ended_at: when a hold was released or became permanent; NULL: open.
 
-    not_after is the certificate's, beside the line so that a CRL is read from one index.
+    not_after is the certificate's, beside the line so that a list is read from one index.
     entry: the DER of the line (RFC 5280 §5.1.2.6), encoded when it was revoked.
     """
 
@@ -267,6 +267,15 @@ _partial(
     "uq_revocations_open", revocations.c.issuer_id, revocations.c.serial, where=_OPEN, unique=True
 )
 _partial("ix_revocations_expiry", revocations.c.not_after, where=_OPEN)
+#: All that a list needs, in its order: a long one is then read from here alone.
+_partial(
+    "ix_revocations_listed",
+    revocations.c.issuer_id,
+    revocations.c.serial,
+    revocations.c.not_after,
+    revocations.c.entry,
+    where=_OPEN,
+)
 _partial("ix_revocations_ended_at", revocations.c.ended_at, where=_ENDED)
 Index("ix_revocations_revoked_at", revocations.c.revoked_at)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sqlite3
 import tracemalloc
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, event, insert, select
+from sqlalchemy.engine import Engine
 
 from ca.errors import NotFound, RecordRefused, RevocationRefused
 from ca.interfaces.issuing import State
@@ -156,6 +161,32 @@ def test_the_newest_revocation_is_the_latest_open_line_of_that_issuer(
     assert store.newest_revocation(issuer + 1) is None
     store.release(issuer, Serial(2), at=NOW + 2 * DAY)
     assert store.newest_revocation(issuer) == NOW
+
+
+def test_what_a_long_crl_asks_is_answered_in_the_order_of_an_index(
+    store: SqlStore, issuer: int, place: Path
+) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def listen(
+        _: Connection, __: object, text: str, given: tuple[object, ...], *___: object
+    ) -> None:
+        asked.append((text, given))
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        list(store.revoked_entries(issuer, expired_since=NOW))
+        store.newest_revocation(issuer)
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+    with closing(sqlite3.connect(place)) as connection:
+        plans = [
+            [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", given)]
+            for text, given in asked
+            if "revocations" in text
+        ]
+    used = [re.findall(r"(?:ix|uq)_\w+|TEMP B-TREE", " ".join(plan)) for plan in plans]
+    assert used == [["ix_revocations_listed"], ["ix_revocations_revoked_at"]]
 
 
 def test_a_line_stays_until_a_crl_after_its_certificate_ended(

@@ -31,7 +31,7 @@ from ca.names.distinguished import ORGANIZATION, Attribute, DistinguishedName, a
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
-    from ca.services.ceremony import Plan
+    from ca.services.ceremony.plan import Plan
     from ca.services.facility import Facility
 
 #: Kinds a CA key may have; Ed25519 is not a TPM algorithm, RSA-4096 rarely one.
@@ -131,7 +131,7 @@ def init_root(
         believe_clock=believe_clock,
         owner_file=owner_file,
     ) as found:
-        from ca.services.ceremony import init_root as make_root
+        from ca.services.ceremony.root import init_root as make_root
 
         above = _checked_subject(subject)
         plan = _plan(
@@ -208,7 +208,7 @@ def init_intermediate(
             "--csr-out, --certificate, --sign-request and --give-up are different steps",
             remedy="give one of them",
         )
-    from ca.services import ceremony
+    from ca.services.ceremony import foreign_root, intermediate
 
     secret = new_pin(pin_file) if pin else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
@@ -233,20 +233,20 @@ def init_intermediate(
         )
         if csr_out is not None:
             _announce(plan.kind)
-            issuer, request = ceremony.request_intermediate(plan, found)
+            issuer, request = foreign_root.request_intermediate(plan, found)
             _write_request(csr_out, request, issuer, as_json=as_json)
             return
         if give_up is not None:
-            forgotten = ceremony.give_up_intermediate(give_up, found)
+            forgotten = foreign_root.give_up_intermediate(give_up, found)
             say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
-            issuer = ceremony.accept_intermediate(_certificates(certificate), found)
+            issuer = foreign_root.accept_intermediate(_certificates(certificate), found)
         elif sign_request is not None:
             issuer = _certify_foreign(sign_request, plan, found)
         else:
             _announce(plan.kind)
-            issuer = ceremony.init_intermediate(plan, found)
+            issuer = intermediate.init_intermediate(plan, found)
         _show(issuer, found, as_json=as_json, constraints=None)
         if not as_json:
             say("next: sign a request: `homeca sign request.csr --profile vpn-client`")
@@ -262,7 +262,7 @@ def _plan(
     constraints: NameConstraints | None = None,
     base_url: str | None,
 ) -> Plan:
-    from ca.services.ceremony import Plan
+    from ca.services.ceremony.plan import Plan
 
     kind = KEY_KINDS.get(key)
     if kind is None or key not in _CA_KINDS:
@@ -375,11 +375,11 @@ def _write_request(path: Path, request: bytes, issuer: IssuerRecord, *, as_json:
 def _certify_foreign(path: Path, plan: Plan, found: Facility) -> IssuerRecord:
     from ca.encoding.containers import pem, read_request
     from ca.encoding.requests import parse_request
-    from ca.services import ceremony
+    from ca.services.ceremony.intermediate import certify_foreign_intermediate
     from ca.services.facility import authorities, root_of
 
     request = parse_request(read_request(_octets(path)))
-    issuer = ceremony.certify_foreign_intermediate(request, plan, found)
+    issuer = certify_foreign_intermediate(request, plan, found)
     root = root_of(authorities(found.store))
     answer = path.with_suffix(".crt")
     chain = [issuer.certificate or b"", root.issuer.certificate or b""]

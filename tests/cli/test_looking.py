@@ -476,7 +476,8 @@ class _Slow:
 
 
 def test_a_ceremony_under_way_is_left_alone_by_a_command_that_looks(tmp_path: Path) -> None:
-    from ca.services.ceremony import Plan, init_root
+    from ca.services.ceremony.plan import Plan
+    from ca.services.ceremony.root import init_root
     from ca.wiring import Opening, open_facility
 
     house = House(tmp_path)

@@ -20,7 +20,9 @@ from ca.interfaces.values import Clock, Secret
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
 from ca.ledger.keeper import Keeper
-from ca.services.ceremony import Plan, init_intermediate, init_root
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.plan import Plan
+from ca.services.ceremony.root import init_root
 from ca.services.facility import Facility
 from ca.services.issuance import Issued
 from ca.services.revocation import cut_crls

@@ -12,7 +12,8 @@ from cryptography import x509
 
 from ca.algorithms import EC_P256
 from ca.interfaces.issuing import State
-from ca.services.ceremony import Plan, init_intermediate
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.plan import Plan
 from ca.services.finding import Gravity
 from ca.services.inspection import inspect
 from tests.interop.homeca import CHECKOUT, Homeca

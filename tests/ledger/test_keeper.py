@@ -31,7 +31,8 @@ from ca.keys.tpm.return_codes import (
     CC_SIGN,
     CC_START_AUTH_SESSION,
 )
-from ca.services.ceremony import init_intermediate, init_root
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.root import init_root
 from ca.services.revocation import cut_crls, release, revoke
 from tests.keys.tpm.links import Changing, Recorder, lost
 from tests.ledger.benches import (

@@ -6,12 +6,9 @@ from pathlib import Path
 
 from ca.algorithms import EC_P256
 from ca.encoding.requests import parse_request
-from ca.services.ceremony import (
-    Plan,
-    accept_intermediate,
-    certify_foreign_intermediate,
-    request_intermediate,
-)
+from ca.services.ceremony.foreign_root import accept_intermediate, request_intermediate
+from ca.services.ceremony.intermediate import certify_foreign_intermediate
+from ca.services.ceremony.plan import Plan
 from ca.services.facility import authorities, root_of
 from tests.services.rig import Rig
 

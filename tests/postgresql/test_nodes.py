@@ -16,14 +16,13 @@ from ca.errors import AlreadyInitialised, CeremonyRefused, CustodyError, StateCo
 from ca.interfaces.issuing import CertificateQuery, IssuerState, State
 from ca.interfaces.revocation import Reason
 from ca.interfaces.values import Serial
-from ca.services.ceremony import (
+from ca.services.ceremony.foreign_root import (
     accept_intermediate,
-    certify_foreign_intermediate,
     give_up_intermediate,
-    init_intermediate,
-    init_root,
     request_intermediate,
 )
+from ca.services.ceremony.intermediate import certify_foreign_intermediate, init_intermediate
+from ca.services.ceremony.root import init_root
 from ca.services.facility import Facility, authorities, root_of
 from ca.services.finding import Gravity
 from ca.services.inspection import inspect

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.postgresql.suites import suite_of
 from tests.services import (
     test_ceremony,
+    test_foreign_root,
     test_issuance,
     test_revocation,
     test_sign_command,
@@ -14,6 +15,7 @@ from tests.services import (
 )
 
 globals().update(suite_of(test_ceremony))
+globals().update(suite_of(test_foreign_root))
 globals().update(suite_of(test_issuance))
 globals().update(suite_of(test_revocation))
 globals().update(suite_of(test_sign_command))

@@ -32,7 +32,9 @@ from ca.names.constraints import NameConstraints
 from ca.permitted import NamePolicy
 from ca.policy.terms import Wishes
 from ca.profiles.library import Library
-from ca.services.ceremony import Plan, init_intermediate, init_root
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.plan import Plan
+from ca.services.ceremony.root import init_root
 from ca.services.facility import Facility, authorities, signing_authority
 from ca.services.issuance import Issuance, Issued, NotIssued, Order
 from ca.services.revocation import Cut, cut_crls

@@ -10,42 +10,24 @@ from cryptography import x509
 from msgspec import structs
 
 from ca.algorithms import EC_P256
-from ca.encoding.requests import parse_request
 from ca.errors import (
     AlreadyInitialised,
     CeremonyRefused,
     HomeMissing,
-    NotFound,
     OutputFailed,
     StoreUnwritable,
     TpmBroken,
 )
-from ca.interfaces.issuing import IssuerState, Role, State
+from ca.interfaces.issuing import IssuerState, State
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import CC_SIGN
 from ca.names.distinguished import DistinguishedName
-from ca.services.ceremony import (
-    Plan,
-    accept_intermediate,
-    certify_foreign_intermediate,
-    give_up_intermediate,
-    init_intermediate,
-    init_root,
-    request_intermediate,
-)
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.plan import Plan
+from ca.services.ceremony.root import init_root
 from ca.services.facility import authorities, signing_authority
-from tests.interop.programs import run
 from tests.keys.tpm.links import Changing, Refusing, lost
-from tests.services.rig import (
-    PLAN,
-    Rig,
-    Unwritable,
-    cut,
-    issue,
-    issue_one,
-    order,
-    request_der,
-)
+from tests.services.rig import PLAN, Rig, Unwritable, cut, issue_one
 
 NEXT = Plan(name="Rig", kind=EC_P256, days=1000)
 
@@ -229,136 +211,6 @@ def test_an_intermediate_that_would_outlive_its_root_is_refused(rig: Rig) -> Non
 def test_an_intermediate_without_a_root_is_refused(empty_rig: Rig) -> None:
     with empty_rig.facility(create=True) as facility, pytest.raises(HomeMissing):
         init_intermediate(NEXT, facility)
-
-
-# ---------------------------------------------------------------- a root that lives elsewhere
-
-
-@pytest.fixture
-def away(tmp_path: Path, rig: Rig) -> Rig:
-    """A second home, on another machine: another TPM, no root."""
-    return Rig(tmp_path / "away", rig.clock)
-
-
-def asked(away: Rig, name: str = "Away") -> bytes:
-    """The DER request of `--csr-out`."""
-    with away.facility(create=True) as facility:
-        _, request = request_intermediate(Plan(name=name, kind=EC_P256, days=1), facility)
-    return request
-
-
-def certified(rig: Rig, request: bytes) -> bytes:
-    """What the root's home makes of it, DER."""
-    with rig.facility() as facility:
-        plan = Plan(name="Rig", kind=EC_P256, days=700)
-        issuer = certify_foreign_intermediate(parse_request(request), plan, facility)
-    assert issuer.certificate is not None
-    assert not issuer.has_key
-    return issuer.certificate
-
-
-def root_of(rig: Rig) -> bytes:
-    return (rig.path / "certs/root.crt").read_bytes()
-
-
-def test_an_intermediate_certified_by_another_homes_root_signs_what_openssl_takes(
-    rig: Rig, away: Rig, tmp_path: Path
-) -> None:
-    answer = certified(rig, asked(away))
-    with away.facility() as facility:
-        issuer = accept_intermediate([root_of(rig), answer], facility)
-        assert (issuer.state, issuer.role) == (IssuerState.ACTIVE, Role.INTERMEDIATE)
-    row = issue_one(away)
-    (tmp_path / "leaf.der").write_bytes(row.der or b"")
-    leaf = tmp_path / "leaf.pem"
-    run("openssl", "x509", "-inform", "DER", "-in", tmp_path / "leaf.der", "-out", leaf)
-    done = run(
-        *("openssl", "verify", "-x509_strict", "-CAfile", rig.path / "certs/root.pem"),
-        *("-untrusted", away.path / "certs/intermediate-1.pem", leaf),
-    )
-    assert done.stdout == f"{leaf}: OK\n", done.stderr
-    without = run("openssl", "verify", "-x509_strict", "-CAfile", rig.path / "certs/root.pem", leaf)
-    assert without.returncode != 0
-
-
-def test_the_waiting_intermediate_survives_other_commands(rig: Rig, away: Rig) -> None:
-    request = asked(away)
-    with away.facility() as facility:
-        assert [issuer.state for issuer in facility.store.issuers()] == [IssuerState.PENDING]
-    with away.facility() as facility:
-        accept_intermediate([root_of(rig), certified(rig, request)], facility)
-
-
-def test_a_waiting_intermediate_signs_nothing(away: Rig) -> None:
-    asked(away)
-    with away.facility() as facility, pytest.raises(HomeMissing):
-        issue(facility, order())
-
-
-def test_a_certificate_for_another_key_is_not_accepted(rig: Rig, away: Rig, tmp_path: Path) -> None:
-    asked(away)
-    other = Rig(tmp_path / "other", rig.clock)
-    answer = certified(rig, asked(other))
-    with away.facility() as facility:
-        with pytest.raises(CeremonyRefused, match="none of these certificates"):
-            accept_intermediate([root_of(rig), answer], facility)
-        assert [issuer.state for issuer in facility.store.issuers()] == [IssuerState.PENDING]
-
-
-def test_a_certificate_without_its_root_is_not_accepted(rig: Rig, away: Rig) -> None:
-    answer = certified(rig, asked(away))
-    with away.facility() as facility, pytest.raises(CeremonyRefused, match="root's own"):
-        accept_intermediate([answer], facility)
-
-
-def test_a_certificate_with_a_forged_signature_is_not_accepted(rig: Rig, away: Rig) -> None:
-    answer = certified(rig, asked(away))
-    forged = answer[:-1] + bytes([answer[-1] ^ 1])
-    with away.facility() as facility, pytest.raises(CeremonyRefused) as refusal:
-        accept_intermediate([root_of(rig), forged], facility)
-    assert {v.rule for v in refusal.value.violations} == {"ceremony.signature"}
-
-
-def test_a_certificate_of_a_device_does_not_make_an_intermediate(rig: Rig, away: Rig) -> None:
-    """The request of --csr-out, signed as a device's: no CA bit, another subject."""
-    asked(away)
-    with away.facility() as facility:
-        (pending,) = facility.store.issuers()
-    row = issue_one(rig)
-    leaf = row.der or b""
-    with away.facility() as facility, pytest.raises(CeremonyRefused):
-        accept_intermediate([root_of(rig), leaf], facility)
-    assert pending.state is IssuerState.PENDING
-
-
-def test_the_root_certifies_no_devices_request_as_an_intermediate(rig: Rig) -> None:
-    """A request that asks for no CA, slipped in among the others, does not come back as one."""
-    with pytest.raises(CeremonyRefused) as refused:
-        certified(rig, request_der("phone"))
-    assert [v.rule for v in refused.value.violations] == ["ceremony.no-ca-asked"]
-
-
-def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> None:
-    asked(away)
-    with away.facility() as facility:
-        (waiting,) = (i for i in facility.store.issuers() if i.state is IssuerState.PENDING)
-        give_up_intermediate(waiting.slug, facility)
-        assert waiting.slug not in {issuer.slug for issuer in facility.store.issuers()}
-        with pytest.raises(NotFound):
-            give_up_intermediate(waiting.slug, facility)
-    assert not (away.path / waiting.key_file).exists()
-
-
-def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:
-    from ca.interfaces.revocation import Reason
-    from ca.interfaces.values import Serial
-    from ca.services.revocation import revoke
-
-    answer = x509.load_der_x509_certificate(certified(rig, asked(away)))
-    with rig.facility() as facility:
-        (row,) = facility.store.by_serial(Serial(answer.serial_number))
-        revoke(row, Reason.CA_COMPROMISE, facility)
-    assert [entry.serial_number for entry in cut(rig, "root")] == [answer.serial_number]
 
 
 def test_reserved_serials_of_ceremonies_end_as_issued(rig: Rig) -> None:

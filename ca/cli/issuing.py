@@ -455,7 +455,7 @@ def _describe(prepared: Prepared, *, brief: bool) -> None:
     if brief:
         say(f"{visible(source)}: {visible(str(grant.subject)) or '(no subject)'}")
     else:
-        from ca.cli.describing import EXTENDED_KEY_USAGES
+        from ca.cli.describing.words import EXTENDED_KEY_USAGES
 
         purposes = [EXTENDED_KEY_USAGES.get(oid, oid) for oid in prepared.profile.eku]
         usage = [*sorted(prepared.profile.key_usage), *purposes]

@@ -153,7 +153,7 @@ def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = Fals
 
 
 def _profile_pairs(found: Profile) -> list[tuple[str, str | list[str]]]:
-    from ca.cli.describing import EXTENDED_KEY_USAGES
+    from ca.cli.describing.words import EXTENDED_KEY_USAGES
     from ca.names.distinguished import attribute_type
 
     subject = [f"{attribute_type(one.oid).name}: {one.rule.value}" for one in found.policy]

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ca.cli import describing
+from ca.cli.describing.certificates import certificate_json, certificate_pairs
+from ca.cli.describing.words import Pairs
 from ca.cli.listing import record_fields, state_text
 from ca.cli.opening import record
 from ca.cli.output import bad, document, fields, good, result, say, strong, when
@@ -41,7 +42,7 @@ def show_serial(text: str, store: CertificateStore, *, as_pem: bool, as_json: bo
     result(fields([*_record_pairs(found, store, at=now)], indent=""))
     if found.der is not None:
         result("")
-        result(fields(describing.certificate_pairs(read_certificate(found.der), at=now), indent=""))
+        result(fields(certificate_pairs(read_certificate(found.der), at=now), indent=""))
     elif octets:
         say("only its TBS is recorded: no certificate came of it, or none that is known")
 
@@ -58,7 +59,7 @@ def record_json(
     described["request_sha256"] = found.request_sha256.hex() or None
     described["profile_sha256"] = found.profile_sha256.hex() or None
     if found.der is not None:
-        described["certificate"] = describing.certificate_json(read_certificate(found.der))
+        described["certificate"] = certificate_json(read_certificate(found.der))
         described["pem"] = pem("CERTIFICATE", found.der).decode("ascii")
     return described
 
@@ -83,12 +84,10 @@ def _print_pem(found: CertificateRecord, store: CertificateStore) -> None:
     sys.stdout.buffer.flush()
 
 
-def _record_pairs(
-    found: CertificateRecord, store: CertificateStore, *, at: datetime
-) -> describing.Pairs:
+def _record_pairs(found: CertificateRecord, store: CertificateStore, *, at: datetime) -> Pairs:
     """What the record knows beside the certificate."""
     issuer = next((one for one in store.issuers() if one.id == found.issuer_id), None)
-    pairs: describing.Pairs = [
+    pairs: Pairs = [
         ("serial", strong(serial_text(found.serial))),
         ("state", _coloured(found, at=at)),
         ("issued by", visible(issuer.slug) if issuer is not None else "an issuer unknown"),
@@ -178,13 +177,13 @@ def _show_certificate(
     facts = read_certificate(der, tolerant=True)
     known = _known(der, facts.tbs.serial, home)
     if as_json:
-        described = describing.certificate_json(facts)
+        described = certificate_json(facts)
         described["recorded"] = known is not None
         described["state"] = condition_of(known, at=now).value if known is not None else None
         return described
     if known is not None:
         result(f"{strong('issued by this CA')}: {_coloured(known, at=now)}")
-    result(fields(describing.certificate_pairs(facts, at=now), indent=""))
+    result(fields(certificate_pairs(facts, at=now), indent=""))
     result("")
     return None
 
@@ -202,10 +201,12 @@ def _known(der: bytes, serial: int, home: Path | None) -> CertificateRecord | No
 def _show_crl(
     der: bytes, _home: Path | None, now: datetime, as_json: bool
 ) -> dict[str, Any] | None:
+    from ca.cli.describing.crls import crl_json, crl_pairs
+
     facts = read_crl(der, tolerant=True)
     if as_json:
-        return describing.crl_json(facts)
-    result(fields(describing.crl_pairs(facts, at=now), indent=""))
+        return crl_json(facts)
+    result(fields(crl_pairs(facts, at=now), indent=""))
     result("")
     return None
 
@@ -213,12 +214,13 @@ def _show_crl(
 def _show_request(
     der: bytes, _home: Path | None, _now: datetime, as_json: bool
 ) -> dict[str, Any] | None:
+    from ca.cli.describing.requests import request_json, request_pairs
     from ca.encoding.requests import parse_request
 
     request = parse_request(der)
     if as_json:
-        return describing.request_json(request)
-    result(fields(describing.request_pairs(request), indent=""))
+        return request_json(request)
+    result(fields(request_pairs(request), indent=""))
     return None
 
 

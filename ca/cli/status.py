@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
-from ca.cli.describing import span_text
+from ca.cli.describing.words import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
 from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
 from ca.errors import LedgerBroken

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from ca.cli.describing import EXTENDED_KEY_USAGES, serial_number, span_text
+from ca.cli.describing.words import EXTENDED_KEY_USAGES, serial_number, span_text
 from ca.cli.output import day, document, fields, good, result, warn, when
 from ca.cli.showing import read_file, recognised
 from ca.errors import UsageError

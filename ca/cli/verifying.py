@@ -12,7 +12,8 @@ from ca.cli.showing import read_file, recognised
 from ca.errors import UsageError
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
-from ca.services.verification import Verified, VerifiedCrl, verify_certificate, verify_crl
+from ca.services.crl_verification import VerifiedCrl, verify_crl
+from ca.services.verification import Verified, verify_certificate
 
 
 def verify_file(

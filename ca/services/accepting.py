@@ -25,9 +25,9 @@ from ca.errors import (
 )
 from ca.names.showing import visible
 from ca.services.device import CERTIFICATE, REQUEST, DeviceRequest, Standing
+from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.requesting import Device, key_of
 from ca.services.trust import is_signed_by
-from ca.services.verification import MAX_DEPTH, judge_path
 
 _LONGEST_LIST = 16  # certificates in one answer that are looked at
 

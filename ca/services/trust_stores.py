@@ -33,8 +33,8 @@ from ca.errors import (
 )
 from ca.files import PUBLIC_FILE, sync_directory, write_whole
 from ca.names.showing import visible
+from ca.services.path_validation import judge_path
 from ca.services.trust import check_signature
-from ca.services.verification import judge_path
 
 _SECONDS = 120
 _SYSTEM_PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

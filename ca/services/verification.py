@@ -1,8 +1,8 @@
-"""Is this certificate or CRL one of this CA's, and good now? Every reason against it, at once.
+"""Is this certificate one of this CA's, and good now? Every reason against it, at once.
 
-The path is built and judged here, by RFC 5280 §6.1 as far as this CA's certificates need it, then
-held against the record and the newest CRL. `cryptography`'s verifier is asked as well: it
-stands for strict clients (Python, curl with rustls), and what it refuses is a warning.
+The path is built here and judged by `path_validation`, then held against the record and the
+newest CRL. `cryptography`'s verifier is asked as well: it stands for strict clients (Python, curl
+with rustls), and what it refuses is a warning.
 """
 
 from __future__ import annotations
@@ -12,29 +12,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ca.encoding.facts import CertificateFacts, CrlFacts, GeneralNameFacts
+from ca.encoding.facts import CertificateFacts, GeneralNameFacts
 from ca.encoding.inspect import read_certificate, read_crl
-from ca.errors import HomecaError, HomeMissing, VerificationFailed, Violation
+from ca.errors import HomeMissing, VerificationFailed, Violation
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role, State
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
-from ca.names.constraints import NameConstraints
-from ca.names.distinguished import COMMON_NAME
 from ca.names.general import DNSName, parse_general_name
 from ca.services.ladder import armed_until
+from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.strict_client import strict_client
 from ca.services.trust import is_signed_by
-
-PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
-
-#: Longer chains are attacks (RFC 5280 has no limit; nobody at home has three tiers).
-MAX_DEPTH = 8
-
-#: Extensions this module judges; any other one that is critical is a reason (§4.2).
-_UNDERSTOOD = frozenset(
-    {"2.5.29.14", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.35", "2.5.29.37"}
-    | {"2.5.29.31", "2.5.29.32", "1.3.6.1.5.5.7.1.1"}
-)
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -46,14 +34,6 @@ class Verified(Struct, frozen=True, kw_only=True):
 
     chain: tuple[CertificateFacts, ...]
     record: CertificateRecord | None
-    warnings: tuple[str, ...]
-
-
-class VerifiedCrl(Struct, frozen=True, kw_only=True):
-    """A CRL with nothing against it, and who signed it."""
-
-    facts: CrlFacts
-    issuer: IssuerRecord
     warnings: tuple[str, ...]
 
 
@@ -134,109 +114,7 @@ def _chain(
     return tuple(chain)
 
 
-# ---------------------------------------------------------------- each certificate
-
-
-def judge_path(
-    chain: Sequence[CertificateFacts], *, at: datetime, purpose: str | None = None
-) -> Iterator[Violation]:
-    """Everything against a path whose signatures hold, the leaf first (RFC 5280 §6.1)."""
-    for depth, facts in enumerate(chain):
-        yield from _judge(facts, depth, at=at)
-    yield from _judge_names(chain)
-    yield from _judge_purpose(chain, purpose)
-
-
-def _judge(facts: CertificateFacts, depth: int, *, at: datetime) -> Iterator[Violation]:
-    """Dates, extensions, and for everything above the leaf that it may be there (§6.1.4)."""
-    tbs, name = facts.tbs, facts.tbs.subject
-    if at < tbs.not_before.moment:
-        yield Violation(
-            "dates.not-yet", f"{name} is valid only from {tbs.not_before.moment:%Y-%m-%d %H:%M} UTC"
-        )
-    if at > tbs.not_after.moment:
-        yield Violation(
-            "dates.expired", f"{name} expired on {tbs.not_after.moment:%Y-%m-%d %H:%M} UTC"
-        )
-    for extension in tbs.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
-            yield Violation(
-                "extension.unknown-critical",
-                f"{name} has the critical extension {extension.oid}, which is not understood",
-            )
-    if depth == 0:
-        return
-    if not tbs.is_ca:
-        yield Violation("ca.not-a-ca", f"{name} signed it and is not a CA (basicConstraints)")
-    elif tbs.basic_constraints is not None:
-        limit = tbs.basic_constraints.path_len
-        if limit is not None and depth - 1 > limit:
-            yield Violation(
-                "ca.path-length", f"{name} may have {limit} CAs below it, and {depth - 1} are"
-            )
-    if tbs.key_usage is not None and "keyCertSign" not in tbs.key_usage:
-        yield Violation("ca.key-usage", f"{name} may not sign certificates (keyUsage)")
-
-
-def _judge_names(chain: Sequence[CertificateFacts]) -> Iterator[Violation]:
-    """Each certificate's names inside the constraints of every CA above it (§4.2.1.10)."""
-    for index, facts in enumerate(chain):
-        for above in chain[index + 1 :]:
-            found = above.tbs.name_constraints
-            if found is None or facts.tbs.is_self_issued:
-                continue
-            if found.constraints is None:
-                yield Violation(
-                    "names.constraints-unreadable",
-                    f"the name constraints of {above.tbs.subject} cannot be read",
-                )
-                continue
-            for name in facts.tbs.san or ():
-                if name.name is not None and not found.constraints.permits(name.name):
-                    yield Violation(
-                        "names.outside",
-                        f"the name {name} is outside what {above.tbs.subject} may certify",
-                    )
-            yield from _judge_common_name(facts, above, found.constraints)
-
-
-def _judge_common_name(
-    facts: CertificateFacts, above: CertificateFacts, constraints: NameConstraints
-) -> Iterator[Violation]:
-    """OpenSSL takes a dotted CN for a DNS name where there is no DNS SAN (client-facing trap)."""
-    if facts.tbs.is_ca or any(name.tag == 2 for name in facts.tbs.san or ()):
-        return
-    for text in facts.tbs.subject.values(COMMON_NAME):
-        try:
-            name = DNSName.parse(text)
-        except HomecaError:
-            continue
-        if "." in name.value and not constraints.permits(name):
-            yield Violation(
-                "names.common-name",
-                f"the common name {name.value!r} reads as a DNS name outside what "
-                f"{above.tbs.subject} may certify: OpenSSL refuses that",
-            )
-
-
-def _judge_purpose(chain: Sequence[CertificateFacts], purpose: str | None) -> Iterator[Violation]:
-    if purpose is None:
-        return
-    wanted = PURPOSES[purpose]
-    for facts in chain:
-        eku = facts.tbs.eku
-        if eku is not None and wanted not in eku and "2.5.29.37.0" not in eku:
-            yield Violation(
-                "purpose.missing",
-                f"{facts.tbs.subject} is not for use as a TLS {purpose} (extendedKeyUsage)",
-            )
-    leaf = chain[0].tbs
-    if leaf.eku is None:
-        yield Violation(
-            "purpose.missing", f"{leaf.subject} names no purpose (extendedKeyUsage is absent)"
-        )
-    if leaf.key_usage is not None and "digitalSignature" not in leaf.key_usage:
-        yield Violation("purpose.key-usage", f"{leaf.subject} may not sign (keyUsage)")
+# ---------------------------------------------------------------- the name asked for
 
 
 def _judge_host(leaf: CertificateFacts, host: str) -> Iterator[Violation]:
@@ -362,74 +240,3 @@ def _judge_list(
         )
     elif is_revoked:
         warnings.append("it is on no CRL yet: run `homeca crl`")
-
-
-# ---------------------------------------------------------------- CRLs
-
-
-def verify_crl(der: bytes, store: CertificateStore, *, at: datetime) -> VerifiedCrl:
-    """A CRL file against this home's issuers and record.
-
-    Raises: VerificationFailed with every reason; CertificateMalformed.
-    """
-    facts = read_crl(der)
-    reasons: list[Violation] = []
-    warnings: list[str] = []
-    named = [one for one in store.issuers() if one.subject_der == facts.tbs.issuer.der]
-    issuer = next((one for one in named if is_signed_by(facts, one.spki)), None)
-    if issuer is None:
-        text = (
-            f"its signature is not by {named[0].subject}"
-            if named
-            else f"no issuer of this home is called {facts.tbs.issuer}"
-        )
-        rule = "crl.signature" if named else "chain.unknown-issuer"
-        raise _bad_crl([Violation(rule, text)])
-    if at < facts.tbs.this_update.moment:
-        reasons.append(Violation("dates.not-yet", "its thisUpdate has not come yet"))
-    end = facts.tbs.next_update
-    if end is None:
-        reasons.append(Violation("dates.no-end", "it has no nextUpdate (RFC 5280 §5.1.2.5)"))
-    elif at > end.moment:
-        reasons.append(
-            Violation(
-                "dates.expired",
-                f"it expired on {end.moment:%Y-%m-%d %H:%M} UTC: servers refuse everybody",
-                "run `homeca crl`, and bring the new one to your servers",
-            )
-        )
-    reasons.extend(_beside_the_record(facts, issuer, store))
-    last = store.last_crl(issuer.id)
-    if last is not None and facts.tbs.number is not None and facts.tbs.number < last.number:
-        warnings.append(f"it is not the newest: CRL {last.number} was cut since")
-    if reasons:
-        raise _bad_crl(reasons)
-    return VerifiedCrl(facts=facts, issuer=issuer, warnings=tuple(warnings))
-
-
-def _beside_the_record(
-    facts: CrlFacts, issuer: IssuerRecord, store: CertificateStore
-) -> Iterator[Violation]:
-    listed = {entry.serial for entry in facts.tbs.entries}
-    this_update = facts.tbs.this_update.moment
-    missing = [
-        line.serial
-        for line in store.revoked(issuer.id, expired_since=this_update)
-        if line.serial not in listed
-    ]
-    if missing:
-        shown = ", ".join(serial_text(serial) for serial in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        yield Violation(
-            "crl.missing",
-            f"it does not list {shown}{more}, revoked in the record",
-            "run `homeca crl`, and bring the new one to your servers",
-        )
-
-
-def _bad_crl(reasons: list[Violation]) -> VerificationFailed:
-    return VerificationFailed(
-        f"the CRL is not good: {reasons[0].text}",
-        remedy=reasons[0].remedy or "do not use it; `homeca crl` cuts a new one",
-        violations=tuple(reasons),
-    )

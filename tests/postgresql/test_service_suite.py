@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.postgresql.suites import suite_of
 from tests.services import (
     test_ceremony,
+    test_crl_verification,
     test_foreign_root,
     test_issuance,
     test_revocation,
@@ -15,6 +16,7 @@ from tests.services import (
 )
 
 globals().update(suite_of(test_ceremony))
+globals().update(suite_of(test_crl_verification))
 globals().update(suite_of(test_foreign_root))
 globals().update(suite_of(test_issuance))
 globals().update(suite_of(test_revocation))

@@ -48,7 +48,7 @@ class Homeca:
     @staticmethod
     def argv(*arguments: str | Path) -> list[str]:
         program = shutil.which("homeca", path=str(Path(sys.executable).parent))
-        start = [program] if program else [sys.executable, "-m", "ca.cli.app"]
+        start = [program] if program else [sys.executable, "-m", "ca"]
         return [*start, *map(str, arguments)]
 
     def must(self, *arguments: str | Path, port: int) -> Spent:

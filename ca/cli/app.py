@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -83,8 +82,6 @@ def exit_status(error: HomecaError) -> int:
 
 def main() -> NoReturn:
     """Run, speak, leave. No traceback reaches a user unless HOMECA_DEBUG asks for it."""
-    # one command is one short process: collecting garbage costs more than it frees
-    gc.disable()
     _leave(_run())
 
 
@@ -155,7 +152,3 @@ def _leave(status: int) -> NoReturn:
         status = status or 1
     failpoint("command.acknowledged")
     os._exit(status)
-
-
-if __name__ == "__main__":
-    main()

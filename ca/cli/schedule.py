@@ -111,7 +111,7 @@ def _program() -> list[str]:
     if called.name == "homeca" and os.access(called, os.X_OK):
         return [str(called)]
     found = shutil.which("homeca")
-    return [found] if found is not None else [sys.executable, "-m", "ca.cli.app"]
+    return [found] if found is not None else [sys.executable, "-m", "ca"]
 
 
 def _install(made: Mapping[str, str], directory: Path, *, force: bool) -> None:

@@ -178,7 +178,7 @@ def _be_homeca(
     prepare()
     if through:
         os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-        argv = [*through, sys.executable, "-m", "ca.cli.app", *arguments]
+        argv = [*through, sys.executable, "-m", "ca", *arguments]
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # no shell is the point
     if instead is not None:
         status = instead()

@@ -31,7 +31,7 @@ class Homeca:
 
     @staticmethod
     def argv(*arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "ca.cli.app", *map(str, arguments)]
+        return [sys.executable, "-m", "ca", *map(str, arguments)]
 
     def run(
         self, *arguments: str | Path, cwd: Path | None = None, timeout: float = 60

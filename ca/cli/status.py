@@ -20,8 +20,9 @@ from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
+from ca.services.issuer_standing import IssuerStanding
 from ca.services.premises import Concern
-from ca.services.standing import IssuerStanding, Standing, standing
+from ca.services.standing import Standing, standing
 from ca.wiring import system_clock
 
 if TYPE_CHECKING:

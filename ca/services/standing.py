@@ -7,33 +7,27 @@ said every time and does not make the CA unwell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from ca.errors import HomecaError
 from ca.home import Home
 from ca.interfaces.custody import Custody, CustodyKind
-from ca.interfaces.issuing import (
-    CertificateCounts,
-    CertificateQuery,
-    CertificateRecord,
-    IssuerRecord,
-    IssuerState,
-    Role,
-    State,
-)
+from ca.interfaces.issuing import CertificateCounts, CertificateQuery, CertificateRecord, State
 from ca.interfaces.nodes import NodeRecord
-from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND, Serial, serial_text
 from ca.names.showing import visible
+from ca.services.crl_standing import concerns_of_crl, crl_standing
 from ca.services.facility import CLOCK_MAY_LAG
-from ca.services.ladder import armed_until
+from ca.services.issuer_standing import (
+    IssuerStanding,
+    concerns_of_constraints,
+    concerns_of_issuer,
+    issuer_tree,
+)
 from ca.services.premises import Concern, concerns_of_files
-from ca.services.publication import compare
 from ca.services.reminding import concerns_to_remind_of, is_renewed
 
 #: TCTI of a software TPM whose state lies in the home.
@@ -42,46 +36,11 @@ EMBEDDED = "embedded"
 #: How far ahead `status` looks for certificates that end.
 LOOKAHEAD = timedelta(days=30)
 
-#: An issuer with less left than this can soon not sign a certificate of the usual length.
-ISSUER_LOOKAHEAD = timedelta(days=400)
-
-
 #: How long another node may be at work on what it has begun: a long batch in a slow TPM.
 NODE_MAY_SIGN = timedelta(minutes=10)
 
 #: Expiring certificates that are named one by one; the rest is counted.
 NAMED = 10
-
-
-class CrlStanding(Struct, frozen=True, kw_only=True):
-    """The newest CRL of an issuer. missing: revoked serials that are not on it yet.
-
-    until: its nextUpdate, or that of the last of those cut with it.
-    """
-
-    crl: CrlRecord
-    until: datetime
-    missing: int
-    superfluous: int
-
-    @property
-    def due(self) -> datetime:
-        """Half of its life: when the next one should be cut, so that a failure can be mended."""
-        return self.crl.this_update + (self.until - self.crl.this_update) / 2
-
-
-class IssuerStanding(Struct, frozen=True, kw_only=True):
-    """An issuer, its newest CRL, and the issuers it signed."""
-
-    issuer: IssuerRecord
-    crl: CrlStanding | None
-    children: tuple[IssuerStanding, ...]
-
-    def __iter__(self) -> Iterator[IssuerStanding]:
-        """Itself and everything below."""
-        yield self
-        for child in self.children:
-            yield from child
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -120,11 +79,11 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     custody = store.custody()
     records = store.issuers()
     crls = {
-        issuer.id: _crl_standing(issuer, store)
+        issuer.id: crl_standing(issuer, store)
         for issuer in records
         if issuer.certificate is not None
     }
-    tops = _tree(records, crls)
+    tops = issuer_tree(records, crls)
     own = {issuer.serial for issuer in records}
     named, count = _expiring(store, own, at=at)
     open_serials = len(store.open_serials())
@@ -134,13 +93,13 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     concerns = (
         *_of_custody(custody, home),
         *_of_clock(last_act, at=at),
-        *(concern for issuer in records for concern in _of_issuer(issuer, at=at)),
-        *_of_constraints(records),
+        *(concern for issuer in records for concern in concerns_of_issuer(issuer, at=at)),
+        *concerns_of_constraints(records),
         *(
             concern
             for issuer in records
             if issuer.certificate is not None and (issuer.has_key or issuer.is_elsewhere)
-            for concern in _where_it_is(issuer, _of_crl(issuer, crls[issuer.id], store, at=at))
+            for concern in concerns_of_crl(issuer, crls[issuer.id], store, at=at)
         ),
         *_of_expiring(count, named, at=at),
         *_of_open(open_serials),
@@ -160,74 +119,6 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         last_act=last_act,
         concerns=concerns,
     )
-
-
-# ---------------------------------------------------------------- looking
-
-
-def _crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding | None:
-    crl = store.last_crl(issuer.id)
-    if crl is None:
-        return None
-    difference = compare(issuer, crl, store)
-    return CrlStanding(
-        crl=crl,
-        until=armed_until(crl, store),
-        missing=len(difference.missing),
-        superfluous=len(difference.superfluous),
-    )
-
-
-def _tree(
-    records: tuple[IssuerRecord, ...], crls: dict[int, CrlStanding | None]
-) -> tuple[IssuerStanding, ...]:
-    """By parent; an issuer whose parent is not there (or is itself) stands at the top."""
-    known = {issuer.id for issuer in records}
-
-    def below(parent: int, path: frozenset[int]) -> tuple[IssuerStanding, ...]:
-        return tuple(
-            build(issuer, path)
-            for issuer in records
-            if issuer.parent_id == parent and issuer.id not in path
-        )
-
-    def build(issuer: IssuerRecord, path: frozenset[int]) -> IssuerStanding:
-        return IssuerStanding(
-            issuer=issuer,
-            crl=crls.get(issuer.id),
-            children=below(issuer.id, path | {issuer.id}),
-        )
-
-    return tuple(
-        build(issuer, frozenset({issuer.id}))
-        for issuer in records
-        if issuer.parent_id is None or issuer.parent_id not in known
-    )
-
-
-def _expiring(
-    store: CertificateStore, own: set[Serial | None], *, at: datetime
-) -> tuple[tuple[CertificateRecord, ...], int]:
-    """Certificates of devices that end soon and were not renewed: the first few, and how many."""
-    query = CertificateQuery(
-        states=(State.ISSUED,),
-        revoked=False,
-        expires_after=at - ONE_SECOND,
-        expires_before=at + LOOKAHEAD,
-    )
-    found: list[CertificateRecord] = []
-    count = 0
-    for record in store.certificates(query):
-        if record.serial in own or is_renewed(record, store):
-            continue
-        count += 1
-        found.append(record)
-        found.sort(key=lambda one: one.not_after)
-        del found[NAMED:]
-    return tuple(found), count
-
-
-# ---------------------------------------------------------------- judging
 
 
 def _of_custody(custody: Custody | None, home: Home) -> Iterator[Concern]:
@@ -258,112 +149,26 @@ def _of_clock(last: datetime | None, *, at: datetime) -> Iterator[Concern]:
         )
 
 
-def _of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concern]:
-    subject = visible(issuer.subject)
-    if issuer.state is IssuerState.PENDING and issuer.is_elsewhere:
-        yield Concern(
-            "issuer.pending",
-            f"{subject} of node {visible(issuer.node)} waits for its certificate",
-            "sign its request where the root lives, then bring the answer to that node",
-            needs_attention=False,
-        )
-    elif issuer.state is IssuerState.PENDING:
-        yield Concern(
-            "issuer.pending",
-            f"{subject} waits for its certificate",
-            "bring it: `homeca init-intermediate --certificate FILE`",
-        )
-    if issuer.not_after is None or issuer.not_before is None:
-        return
-    if issuer.not_after < at:
-        yield Concern(
-            "issuer.expired",
-            f"{subject} expired on {issuer.not_after:%Y-%m-%d}",
-            "nothing it signed is accepted any more; make a new "
-            + (
-                "CA in another --home" if issuer.role is Role.ROOT else "`homeca init-intermediate`"
-            ),
-            needs_attention=issuer.state is IssuerState.ACTIVE,
-        )
-        return
-    lifetime = issuer.not_after - issuer.not_before
-    if issuer.state is IssuerState.ACTIVE and issuer.not_after - at < min(
-        lifetime / 4, ISSUER_LOOKAHEAD
-    ):
-        days = (issuer.not_after - at).days
-        yield Concern(
-            "issuer.expiring",
-            f"{subject} ends in {days} days: what it signs must end before that",
-            "begin a new root in another --home and bring it to the devices"
-            if issuer.role is Role.ROOT
-            else "run `homeca init-intermediate` for the next one",
-        )
-
-
-def _of_constraints(records: tuple[IssuerRecord, ...]) -> Iterator[Concern]:
-    from ca.encoding.inspect import read_certificate
-
-    for issuer in records:
-        if issuer.role is not Role.ROOT or issuer.certificate is None:
+def _expiring(
+    store: CertificateStore, own: set[Serial | None], *, at: datetime
+) -> tuple[tuple[CertificateRecord, ...], int]:
+    """Certificates of devices that end soon and were not renewed: the first few, and how many."""
+    query = CertificateQuery(
+        states=(State.ISSUED,),
+        revoked=False,
+        expires_after=at - ONE_SECOND,
+        expires_before=at + LOOKAHEAD,
+    )
+    found: list[CertificateRecord] = []
+    count = 0
+    for record in store.certificates(query):
+        if record.serial in own or is_renewed(record, store):
             continue
-        try:
-            unconstrained = read_certificate(issuer.certificate).tbs.name_constraints is None
-        except HomecaError:
-            continue  # that it cannot be read, `homeca check` says
-        if unconstrained:
-            yield Concern(
-                "issuer.no-constraints",
-                f"{visible(issuer.subject)} may certify any name in the world",
-                "a new CA can be held to your own names: `homeca init-root --permit-dns …`",
-                needs_attention=False,
-            )
-
-
-def _of_crl(
-    issuer: IssuerRecord, found: CrlStanding | None, store: CertificateStore, *, at: datetime
-) -> Iterator[Concern]:
-    subject = visible(issuer.subject)
-    if found is None:
-        if next(iter(store.revoked(issuer.id, expired_since=None)), None) is not None:
-            yield Concern(
-                "crl.missing",
-                f"{subject} has revoked certificates and no CRL: nobody outside knows",
-                "run `homeca crl`",
-            )
-        else:
-            yield Concern(
-                "crl.none-yet",
-                f"{subject} has no CRL yet",
-                "run `homeca crl`, and give the file to your servers",
-                needs_attention=False,
-            )
-        return
-    if found.until < at:
-        yield Concern(
-            "crl.expired",
-            f"the CRL of {subject} expired on {found.until:%Y-%m-%d %H:%M} UTC: "
-            "servers that ask for one refuse every client",
-            "run `homeca crl`, and bring the files to your servers",
-        )
-    elif found.due < at:
-        yield Concern(
-            "crl.due",
-            f"the CRL of {subject} has passed half of its life; it expires on "
-            f"{found.until:%Y-%m-%d %H:%M} UTC",
-            "run `homeca crl`",
-        )
-    if found.missing:
-        yield Concern(
-            "crl.behind",
-            f"{found.missing} revoked serials of {subject} are on no CRL yet",
-            "run `homeca crl`, and bring the files to your servers",
-        )
-    if found.superfluous:
-        yield Concern(
-            "crl.behind",
-            f"the CRL of {subject} still lists {found.superfluous} serials that are not revoked",
-            "run `homeca crl`; if it recurs, `homeca check`",
-        )
+        count += 1
+        found.append(record)
+        found.sort(key=lambda one: one.not_after)
+        del found[NAMED:]
+    return tuple(found), count
 
 
 def _of_expiring(
@@ -382,15 +187,6 @@ def _of_expiring(
             f"{count - len(named)} more certificates end within {LOOKAHEAD.days} days",
             f"see them: `homeca list --expiring {LOOKAHEAD.days}d`",
         )
-
-
-def _where_it_is(issuer: IssuerRecord, found: Iterable[Concern]) -> Iterator[Concern]:
-    """Only the node that holds the key can do something about its CRL."""
-    for concern in found:
-        if issuer.is_elsewhere:
-            yield replace(concern, remedy=f"on node {visible(issuer.node)}: {concern.remedy}")
-        else:
-            yield concern
 
 
 def _of_nodes(nodes: tuple[NodeRecord, ...], *, at: datetime) -> Iterator[Concern]:

@@ -1,0 +1,106 @@
+"""How an issuer's newest CRL stands: what it lacks, when it is due, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ca.interfaces.issuing import IssuerRecord
+from ca.interfaces.revocation import CrlRecord
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
+from ca.services.ladder import armed_until
+from ca.services.premises import Concern
+from ca.services.publication import compare
+
+
+class CrlStanding(Struct, frozen=True, kw_only=True):
+    """The newest CRL of an issuer. missing: revoked serials that are not on it yet.
+
+    until: its nextUpdate, or that of the last of those cut with it.
+    """
+
+    crl: CrlRecord
+    until: datetime
+    missing: int
+    superfluous: int
+
+    @property
+    def due(self) -> datetime:
+        """Half of its life: when the next one should be cut, so that a failure can be mended."""
+        return self.crl.this_update + (self.until - self.crl.this_update) / 2
+
+
+def crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding | None:
+    """Beside the record; None before the first. Raises: StoreError, CertificateMalformed."""
+    crl = store.last_crl(issuer.id)
+    if crl is None:
+        return None
+    difference = compare(issuer, crl, store)
+    return CrlStanding(
+        crl=crl,
+        until=armed_until(crl, store),
+        missing=len(difference.missing),
+        superfluous=len(difference.superfluous),
+    )
+
+
+def concerns_of_crl(
+    issuer: IssuerRecord, found: CrlStanding | None, store: CertificateStore, *, at: datetime
+) -> Iterator[Concern]:
+    """None yet, over, due, or not what the record says; with where something can be done."""
+    for concern in _of_crl(issuer, found, store, at=at):
+        if issuer.is_elsewhere:  # only the node that holds the key can
+            yield replace(concern, remedy=f"on node {visible(issuer.node)}: {concern.remedy}")
+        else:
+            yield concern
+
+
+def _of_crl(
+    issuer: IssuerRecord, found: CrlStanding | None, store: CertificateStore, *, at: datetime
+) -> Iterator[Concern]:
+    subject = visible(issuer.subject)
+    if found is None:
+        if next(iter(store.revoked(issuer.id, expired_since=None)), None) is not None:
+            yield Concern(
+                "crl.missing",
+                f"{subject} has revoked certificates and no CRL: nobody outside knows",
+                "run `homeca crl`",
+            )
+        else:
+            yield Concern(
+                "crl.none-yet",
+                f"{subject} has no CRL yet",
+                "run `homeca crl`, and give the file to your servers",
+                needs_attention=False,
+            )
+        return
+    if found.until < at:
+        yield Concern(
+            "crl.expired",
+            f"the CRL of {subject} expired on {found.until:%Y-%m-%d %H:%M} UTC: "
+            "servers that ask for one refuse every client",
+            "run `homeca crl`, and bring the files to your servers",
+        )
+    elif found.due < at:
+        yield Concern(
+            "crl.due",
+            f"the CRL of {subject} has passed half of its life; it expires on "
+            f"{found.until:%Y-%m-%d %H:%M} UTC",
+            "run `homeca crl`",
+        )
+    if found.missing:
+        yield Concern(
+            "crl.behind",
+            f"{found.missing} revoked serials of {subject} are on no CRL yet",
+            "run `homeca crl`, and bring the files to your servers",
+        )
+    if found.superfluous:
+        yield Concern(
+            "crl.behind",
+            f"the CRL of {subject} still lists {found.superfluous} serials that are not revoked",
+            "run `homeca crl`; if it recurs, `homeca check`",
+        )

@@ -43,7 +43,7 @@ check-types:
 check-layers:
 	$(BIN)/lint-imports --no-logo --cache-dir .cache/import-linter
 check-migrations:
-	$(BIN)/python -m ca.store.schema check
+	$(BIN)/python -m ca.store.migrate check
 check-readme:
 	$(BIN)/python scripts/readme.py --check
 

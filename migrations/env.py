@@ -1,7 +1,7 @@
 """How alembic runs here: on the connection and in the transaction it is given, never its own.
 
 `ca.store.migrate` opens both, with foreign keys not enforced, and commits when all is well.
-For a new revision: change the tables, run `python -m ca.store.schema draft "what it does"`,
+For a new revision: change the tables, run `python -m ca.store.migrate draft "what it does"`,
 make the file it writes say what you mean, and set `REVISION` in `ca.store.schema`.
 """
 

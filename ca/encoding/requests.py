@@ -30,7 +30,8 @@ from ca.encoding.request_extensions import (
     read_attributes,
 )
 from ca.encoding.request_names import each, read_names, read_subject
-from ca.encoding.spki import PublicKey, parse_spki, verify, weaknesses
+from ca.encoding.spki import PublicKey, parse_spki, verify
+from ca.encoding.weakness import weaknesses
 from ca.errors import EncodingError, RequestMalformed, SignatureInvalid, Violation
 from ca.names.distinguished import DistinguishedName
 from ca.names.general import GeneralName

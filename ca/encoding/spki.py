@@ -21,7 +21,6 @@ from msgspec import Struct
 from ca.algorithms import CURVES, Family, Scheme, SignatureAlgorithm
 from ca.encoding import tlv
 from ca.encoding.der import check_der
-from ca.encoding.weakness import weaknesses as weaknesses  # offered here, with the key's parser
 from ca.errors import EncodingError, SignatureInvalid
 
 RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
@@ -64,7 +63,7 @@ _MAKE_ANOTHER = "make an ec-p256, ec-p384 or rsa-3072 key"
 
 
 class PublicKey(Struct, frozen=True, kw_only=True):
-    """A public key whose encoding is canonical. That it is strong, `weaknesses` says.
+    """A public key whose encoding is canonical. That it is strong, `ca.encoding.weakness` says.
 
     der:       SubjectPublicKeyInfo, re-encoded.
     kind_name: "ec-p256", "rsa-2048", "rsa-2304", "ed25519".

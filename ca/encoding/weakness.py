@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 from math import gcd, isqrt
-from typing import TYPE_CHECKING
 
 from ca.algorithms import Family
+from ca.encoding.spki import PublicKey
 from ca.errors import Violation
-
-if TYPE_CHECKING:  # ca.encoding.spki offers `weaknesses` beside `parse_spki`
-    from ca.encoding.spki import PublicKey
 
 MIN_BITS, MAX_BITS = 2048, 8192
 MIN_EXPONENT, MAX_EXPONENT_BITS = 65537, 256

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from ca.encoding.facts import CertificateFacts, NameFacts, TbsFacts
 from ca.encoding.inspect import read_certificate, read_tbs
-from ca.encoding.spki import parse_spki, spki_sha256, weaknesses
+from ca.encoding.spki import parse_spki, spki_sha256
+from ca.encoding.weakness import weaknesses
 from ca.errors import EncodingError, HomecaError
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, State
 from ca.interfaces.values import serial_text

@@ -1,7 +1,7 @@
 """Running `migrations/`, and proving that they build exactly the tables of `ca.store.tables`.
 
-python -m ca.store.schema check [URL]          on SQLite, and on the database at URL as well
-python -m ca.store.schema draft "what it does" writes the next migration, to be read and named
+python -m ca.store.migrate check [URL]           on SQLite, and on the database at URL as well
+python -m ca.store.migrate draft "what it does" writes the next migration, to be read and named
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str]) -> int:
         case ["draft", message]:
             return _draft(message)
         case _:
-            print("usage: python -m ca.store.schema check [URL] | draft MESSAGE", file=sys.stderr)
+            print("usage: python -m ca.store.migrate check [URL] | draft MESSAGE", file=sys.stderr)
             return 2
 
 
@@ -165,3 +165,7 @@ def _settings() -> Config:
     settings.set_main_option("script_location", str(resource("migrations")).replace("%", "%%"))
     settings.set_main_option("path_separator", "os")
     return settings
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

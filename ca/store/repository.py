@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ca.errors import HomecaError
+from ca.errors import HomecaError, HomeMissing
 from ca.interfaces.nodes import Node
 from ca.store.copying import Copying
 from ca.store.crls import CrlRows
@@ -16,7 +16,7 @@ from ca.store.issuers import IssuerRows
 from ca.store.listing import CertificateRows
 from ca.store.nodes import NodeRows
 from ca.store.revocations import RevocationRows
-from ca.store.schema import make_current
+from ca.store.schema import REVISION, revision
 from ca.store.serials import SerialRows
 
 if TYPE_CHECKING:
@@ -75,11 +75,30 @@ def open_store(
     """
     database = connect(place, create=create, patience=patience)
     try:
-        make_current(database, create=create)
+        _make_current(database, create=create)
     except HomecaError:
         database.close()
         raise
     return SqlStore(database, node)
+
+
+def _make_current(database: Database, *, create: bool) -> None:
+    """Create the tables of an empty database, upgrade an older one, refuse any other.
+
+    create: False: an empty database is not a CA's.
+    Raises: HomeMissing; SchemaMismatch when it is a newer homeca's, or not homeca's at all.
+    """
+    found = revision(database)
+    if found == REVISION:
+        return
+    if found is None and not create:
+        raise HomeMissing(
+            f"the database {database.shown!r} is empty",
+            remedy="run `homeca init-root`, or name the right home with --home",
+        )
+    from ca.store.migrate import upgrade  # alembic: 100 ms that only a new or old database costs
+
+    upgrade(database, found)
 
 
 if TYPE_CHECKING:

@@ -1,35 +1,14 @@
-"""Is the database of this homeca's revision? Asked at every start, without importing alembic."""
+"""Of which revision is a database? Asked at every start, without importing alembic."""
 
 from __future__ import annotations
 
-import sys
-
 from sqlalchemy import inspect, text
 
-from ca.errors import HomeMissing, SchemaMismatch
+from ca.errors import SchemaMismatch
 from ca.store.engine import Database
 
 #: The newest file in `migrations/versions/`.
 REVISION = "0004"
-
-
-def make_current(database: Database, *, create: bool) -> None:
-    """Create the tables of an empty database, upgrade an older one, refuse any other.
-
-    create: False: an empty database is not a CA's.
-    Raises: HomeMissing; SchemaMismatch when it is a newer homeca's, or not homeca's at all.
-    """
-    found = revision(database)
-    if found == REVISION:
-        return
-    if found is None and not create:
-        raise HomeMissing(
-            f"the database {database.shown!r} is empty",
-            remedy="run `homeca init-root`, or name the right home with --home",
-        )
-    from ca.store.migrate import upgrade  # alembic: 100 ms that only a new or old database costs
-
-    upgrade(database, found)
 
 
 def revision(database: Database) -> str | None:
@@ -50,9 +29,3 @@ def revision(database: Database) -> str | None:
             remedy="name another database: homeca shares none",
         )
     return None
-
-
-if __name__ == "__main__":
-    from ca.store.migrate import main
-
-    sys.exit(main(sys.argv[1:]))

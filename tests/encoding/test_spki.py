@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ca.algorithms import SIGNATURE_ALGORITHMS, Family
 from ca.encoding import weakness
-from ca.encoding.spki import PublicKey, parse_spki, ski, spki_sha256, verify, weaknesses
+from ca.encoding.spki import PublicKey, parse_spki, ski, spki_sha256, verify
+from ca.encoding.weakness import weaknesses
 from ca.errors import EncodingError, SignatureInvalid
 from tests.vectors.requests import testkeys
 from tests.vectors.requests.build import rsa_keys, sign, spki

@@ -78,7 +78,7 @@ def test_a_looser_rule_of_the_same_name_would_be_noticed(
 
 def test_make_migrations_agrees() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "ca.store.schema", "check"],
+        [sys.executable, "-W", "error", "-m", "ca.store.migrate", "check"],
         cwd=ROOT,
         capture_output=True,
         text=True,

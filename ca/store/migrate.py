@@ -1,6 +1,6 @@
 """Running `migrations/`, and proving that they build exactly the tables of `ca.store.tables`.
 
-python -m ca.store.migrate check [URL]           on SQLite, and on the database at URL as well
+python -m ca.store.migrate check [URL]          on SQLite, and on the database at URL as well
 python -m ca.store.migrate draft "what it does" writes the next migration, to be read and named
 """
 

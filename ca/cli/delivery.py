@@ -10,14 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ca.cli.output import result, warn, when
+from ca.cli.grants import grant_fields
+from ca.cli.output import result, warn
 from ca.errors import HomecaError
 from ca.files import PUBLIC_FILE, write_whole
 from ca.interfaces.values import Serial, serial_text
 from ca.interruption import uninterrupted
 
 if TYPE_CHECKING:
-    from ca.services.issuance import Issued, Prepared
+    from ca.services.issuance import Issued
 
 #: A file waits for the disk twice; syncs that wait together are done together.
 _AT_A_TIME = 4
@@ -93,7 +94,7 @@ class Delivery:
                 self.failures.append((issued.prepared.order.source, error))
             else:
                 self._show(bundle, target)
-                self.documents.append(as_fields(issued.prepared, bundle, target))
+                self.documents.append(grant_fields(issued.prepared, bundle, target))
 
     def _show(self, bundle: bytes, target: Path | None) -> None:
         if self._as_json:
@@ -104,28 +105,3 @@ class Delivery:
         sys.stdout.flush()
         sys.stdout.buffer.write(bundle)
         sys.stdout.buffer.flush()
-
-
-def as_fields(prepared: Prepared, bundle: bytes | None, target: Path | None) -> dict[str, Any]:
-    """What is certified, and what was asked for and is not, as JSON."""
-    grant = prepared.grant
-    described: dict[str, Any] = {
-        "request": prepared.order.source,
-        "serial": serial_text(prepared.serial),
-        "issuer": prepared.authority.issuer.slug,
-        "profile": prepared.profile.name,
-        "subject": str(grant.subject),
-        "names": [str(name) for name in grant.names],
-        "key": grant.spki.kind_name,
-        "not_before": when(grant.validity.not_before),
-        "not_after": when(grant.validity.not_after),
-        "not_granted": [
-            {"what": one.what, "value": one.value, "why": one.why} for one in grant.not_granted
-        ],
-        "hints": {a.name: a.shown for a in prepared.order.request.attributes},
-        "warnings": [*prepared.order.request.notes, *grant.warnings],
-        "file": str(target) if target is not None else None,
-    }
-    if bundle is not None and target is None:
-        described["pem"] = bundle.decode("ascii")
-    return described

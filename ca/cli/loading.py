@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Module of `ca.cli` -> the commands it registers. In this order `homeca --help` shows them.
 MODULES = {
     "ceremony": ("init-root", "init-intermediate"),
-    "issuing": ("sign", "renew"),
+    "sign": ("sign", "renew"),
     "kit": ("kit",),
     "revocation": ("revoke",),
     "lost": ("lost",),

@@ -20,7 +20,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from ca.cli.delivery import Delivery
     from ca.services.facility import Authority, Facility
-    from ca.services.issuance import NotIssued, Order, Prepared
+    from ca.services.issuance import NotIssued
+    from ca.services.preparation import Order, Prepared
 
 
 class Failure(Struct, frozen=True):
@@ -50,6 +51,7 @@ def issue(
     from ca.cli.grants import grant_fields, show_grant
     from ca.services.facility import authorities, signing_authority
     from ca.services.issuance import Issuance, Issued
+    from ca.services.preparation import Preparation
 
     authority = signing_authority(authorities(found.store), slug=issuer)
     if authority.issuer.role is Role.ROOT and any(
@@ -57,7 +59,7 @@ def issue(
     ):
         warn("no intermediate is active, so the root itself signs: run `homeca init-intermediate`")
     now = found.check_clock()
-    issuance = Issuance(found)
+    preparation, issuance = Preparation(found), Issuance(found)
     failures: list[Failure] = []
     alone = len(sources) == 1
     documents: list[dict[str, Any]] = []
@@ -66,7 +68,7 @@ def issue(
     def prepared() -> Iterator[Prepared]:
         for source in sources:
             try:
-                one = issuance.prepare(order(source), authority, now=now)
+                one = preparation.prepare(order(source), authority, now=now)
             except HomecaError as error:
                 failures.append(Failure(source, error))
                 continue

@@ -253,13 +253,13 @@ def _for_request(name: str, request: Path, issuer: str | None, home: Path | None
     from ca.policy.terms import Wishes
     from ca.profiles.alt_names import with_names
     from ca.services.facility import authorities, signing_authority
-    from ca.services.issuance import Issuance, Order
+    from ca.services.preparation import Order, Preparation
 
     asked = parse_request(read_request(read_file(request)))
     with facility(home) as found:
         authority = signing_authority(authorities(found.store), slug=issuer)
         order = Order(source=str(request), request=asked, profile=name, wishes=Wishes())
-        prepared = Issuance(found).prepare(order, authority, now=found.clock())
+        prepared = Preparation(found).prepare(order, authority, now=found.clock())
     return with_names(prepared.profile.text, prepared.grant.names)
 
 

@@ -31,7 +31,7 @@ from ca.names.general import parse_general_name
 if TYPE_CHECKING:
     from ca.encoding.requests import Request
     from ca.policy.terms import Wishes
-    from ca.services.issuance import Order
+    from ca.services.preparation import Order
 
 #: Requests are 0.5 to 8 kB; what is longer is not read.
 _REQUEST_LIMIT = 65536
@@ -124,7 +124,7 @@ def sign(
 
     Example: homeca sign alice-phone.csr --profile vpn-client
     """
-    from ca.services.issuance import Order
+    from ca.services.preparation import Order
 
     if len(requests) > 1 and (subject is not None or san):
         raise UsageError(

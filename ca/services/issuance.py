@@ -1,4 +1,4 @@
-"""The one path of a certificate: decide, build, lint, record, sign, verify, record.
+"""The one path of a certificate: record, sign, verify, record, for what `preparation` made ready.
 
 No other code signs a certificate. The intent is stored before the key is used, so a crash between
 the two leaves a serial we can revoke and never a certificate we do not know about (invariant 1).
@@ -10,29 +10,16 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import ExitStack
-from datetime import datetime
 from itertools import islice
 
 from msgspec import Struct, field
 
-from ca.encoding.certificate import build_tbs, new_serial
-from ca.encoding.dn import encode_name
-from ca.encoding.requests import Request
 from ca.errors import HomecaError, SerialReserved
 from ca.failpoints import failpoint
 from ca.interfaces.issuing import Intent, State
-from ca.interfaces.values import Serial
 from ca.interruption import uninterrupted
-from ca.lint.gate import LintedTbs, lint_tbs
-from ca.lint.rule import LintContext
-from ca.names.general import kind_of
-from ca.policy.decision import decide
-from ca.policy.terms import Grant, Wishes
-from ca.profiles.parse import parse_profile
-from ca.profiles.profile import Profile
-from ca.profiles.render import RenderContext, render
-from ca.profiles.x509v3 import ExtensionContext, build_extensions
-from ca.services.facility import Authority, Facility, algorithm_of
+from ca.services.facility import Facility
+from ca.services.preparation import Prepared, redrawn
 from ca.services.signing import settle_unsigned
 from ca.services.signing_thread import SigningThread
 
@@ -43,27 +30,6 @@ FIRST_CHUNK = 4
 
 #: A serial is 158 random bits: a second collision means a broken generator, not bad luck.
 SERIAL_ATTEMPTS = 3
-
-
-class Order(Struct, frozen=True, kw_only=True):
-    """One request, and what the operator wants done with it. source: how to call it."""
-
-    source: str
-    request: Request
-    profile: str
-    wishes: Wishes
-    replaces: Serial | None = None
-
-
-class Prepared(Struct, frozen=True, kw_only=True):
-    """Decided, built and linted; nothing has been written and no key asked."""
-
-    order: Order
-    authority: Authority
-    profile: Profile
-    grant: Grant
-    serial: Serial
-    tbs: LintedTbs
 
 
 class Issued(Struct, frozen=True, kw_only=True):
@@ -83,111 +49,13 @@ class NotIssued(Struct, frozen=True, kw_only=True):
 
 
 class Issuance(Struct):
-    """Prepare, then issue. Rendered profiles are kept for the length of one command.
+    """Record, sign, record, for what `ca.services.preparation` has prepared.
 
     not_taken: recorded when the run was broken off, and not yielded any more: hand them over too.
     """
 
     facility: Facility
     not_taken: list[Issued] = field(default_factory=list)
-    _rendered: dict[tuple[str, RenderContext], Profile] = field(default_factory=dict)
-
-    def prepare(self, order: Order, authority: Authority, *, now: datetime) -> Prepared:
-        """Everything that can be said without a key.
-
-        Raises: RequestRefused with every violation, ProfileMalformed, LintRefused, NotFound.
-        """
-        wishes = order.wishes
-        asked = order.request.names if wishes.san is None else wishes.san
-        profile = self._profile(order, authority, frozenset(kind_of(name) for name in asked))
-        grant = decide(
-            order.request,
-            profile,
-            issuer=authority.facts,
-            names=self.facility.names,
-            wishes=wishes,
-            now=now,
-            blocked=self.facility.store.is_key_blocked,
-        )
-        profile = self._profile(
-            order,
-            authority,
-            frozenset(kind_of(name) for name in grant.names),
-            subject=bool(grant.subject),
-        )
-        serial = new_serial(self.facility.entropy)
-        failpoint("request.decided")
-        return self._build(order, authority, profile, grant, serial, now=now)
-
-    def _profile(
-        self, order: Order, authority: Authority, kinds: frozenset[str], *, subject: bool = True
-    ) -> Profile:
-        key = order.request.spki
-        context = RenderContext(
-            key=key.family.value if key is not None else "ec",
-            names=kinds,
-            subject=subject,
-            crl_url=authority.issuer.crl_url,
-            issuer_url=authority.issuer.issuer_url,
-        )
-        known = self._rendered.get((order.profile, context))
-        if known is None:
-            template = self.facility.profiles.template(order.profile)
-            text = render(template, context)
-            failpoint("profile.rendered")
-            known = parse_profile(text, name=template.name, source=template.source)
-            self._rendered[order.profile, context] = known
-        return known
-
-    def _build(
-        self,
-        order: Order,
-        authority: Authority,
-        profile: Profile,
-        grant: Grant,
-        serial: Serial,
-        *,
-        now: datetime,
-    ) -> Prepared:
-        context = ExtensionContext(
-            subject_spki=grant.spki.der,
-            issuer_spki=authority.issuer.spki,
-            issuer_ski=authority.ski,
-            issuer_name_der=authority.certificate.tbs.issuer.der,
-            issuer_serial=authority.certificate.tbs.serial,
-            names=grant.names,
-            subject=grant.subject,
-            self_signed=False,
-        )
-        tbs = build_tbs(
-            serial=serial,
-            algorithm=algorithm_of(authority.issuer),
-            issuer_der=authority.issuer.subject_der,
-            validity=grant.validity,
-            subject_der=encode_name(grant.subject),
-            spki=grant.spki.der,
-            extensions=build_extensions(profile, context),
-        )
-        failpoint("tbs.built")
-        linted = lint_tbs(
-            tbs,
-            context=LintContext(
-                now=now,
-                issuer=authority.certificate,
-                constraints=authority.constraints[1:],
-                consumers=profile.consumers,
-                key_in_tpm=order.request.claims_tpm,
-            ),
-        )
-        failpoint("tbs.linted")
-        return Prepared(
-            order=order,
-            authority=authority,
-            profile=profile,
-            grant=grant,
-            serial=serial,
-            tbs=linted,
-        )
 
     def issue(self, prepared: Iterable[Prepared]) -> Generator[Issued | NotIssued]:
         """Sign what was prepared, all by one authority, in one TPM transaction.
@@ -263,17 +131,7 @@ class Issuance(Struct):
             except SerialReserved:
                 if attempt + 1 == SERIAL_ATTEMPTS:
                     raise
-                chunk = [
-                    self._build(
-                        p.order,
-                        p.authority,
-                        p.profile,
-                        p.grant,
-                        new_serial(self.facility.entropy),
-                        now=now,
-                    )
-                    for p in chunk
-                ]
+                chunk = [redrawn(one, self.facility.entropy, now=now) for one in chunk]
             else:
                 break
         failpoint("intents.stored")

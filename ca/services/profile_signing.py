@@ -26,7 +26,8 @@ from ca.interfaces.issuing import CertificateRecord, State
 from ca.names.distinguished import DistinguishedName
 from ca.policy.terms import Wishes
 from ca.services.facility import Authority, Facility, authorities, signing_authority
-from ca.services.issuance import Issuance, NotIssued, Order
+from ca.services.issuance import Issuance, NotIssued
+from ca.services.preparation import Order, Preparation
 
 PROFILE = "profile-signing"
 KEY_FILE = f"{PROFILE}.tss"
@@ -138,7 +139,7 @@ def _issue(key: _Key, facility: Facility, *, now: datetime) -> None:
         profile=PROFILE,
         wishes=Wishes(),
     )
-    issuance = Issuance(facility)
-    for outcome in issuance.issue([issuance.prepare(order, authority, now=now)]):
+    prepared = Preparation(facility).prepare(order, authority, now=now)
+    for outcome in Issuance(facility).issue([prepared]):
         if isinstance(outcome, NotIssued):
             raise outcome.error

@@ -13,7 +13,7 @@ from ca.errors import RequestRefused
 from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.values import serial_text
 from ca.policy.terms import Wishes
-from ca.services.issuance import Order
+from ca.services.preparation import Order
 
 
 def renewal_of(record: CertificateRecord, *, profile: str | None, wishes: Wishes) -> Order:

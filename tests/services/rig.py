@@ -36,7 +36,8 @@ from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.ceremony.root import init_root
 from ca.services.facility import Facility, authorities, signing_authority
-from ca.services.issuance import Issuance, Issued, NotIssued, Order
+from ca.services.issuance import Issuance, Issued, NotIssued
+from ca.services.preparation import Order, Preparation
 from ca.services.revocation import Cut, cut_crls
 from ca.services.settlement import settle
 from ca.settings import Settings
@@ -205,9 +206,9 @@ def issue(facility: Facility, *orders: Order) -> list[Issued | NotIssued]:
     """Prepare all, then sign all, as `homeca sign` does."""
     authority = signing_authority(authorities(facility.store))
     now = facility.check_clock()
-    issuance = Issuance(facility)
-    prepared = [issuance.prepare(one, authority, now=now) for one in orders]
-    return list(issuance.issue(prepared))
+    preparation = Preparation(facility)
+    prepared = [preparation.prepare(one, authority, now=now) for one in orders]
+    return list(Issuance(facility).issue(prepared))
 
 
 def issue_one(rig: Rig, name: str = "phone", **wishes: Any) -> CertificateRecord:

@@ -49,9 +49,8 @@ from ca.services.issuance import (
     Issuance,
     Issued,
     NotIssued,
-    Order,
-    Prepared,
 )
+from ca.services.preparation import Order, Preparation, Prepared
 from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
 from tests.services.rig import Rig, Unwritable, cut, issue, issue_one, order, serials
 
@@ -336,7 +335,7 @@ def test_ctrl_c_as_the_key_is_asked_is_not_followed_before_the_tpm_has_answered(
 
 def preparing(facility: Facility) -> Callable[[Order], Prepared]:
     authority = signing_authority(authorities(facility.store))
-    return partial(Issuance(facility).prepare, authority=authority, now=facility.check_clock())
+    return partial(Preparation(facility).prepare, authority=authority, now=facility.check_clock())
 
 
 def test_signing_again_after_a_lost_answer_takes_a_new_serial(rig: Rig) -> None:

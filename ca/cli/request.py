@@ -105,11 +105,11 @@ def new(
 
     Example: homeca request new --subject CN=alice-laptop --san DNS:alice-laptop.home.arpa
     """
-    from ca.cli import requests
+    from ca.cli import requesting
 
-    requests.make(
+    requesting.make(
         inf,
-        requests.Wanted(subject=subject, san=tuple(san or ()), key=key, pin=pin, name=name),
+        requesting.Wanted(subject=subject, san=tuple(san or ()), key=key, pin=pin, name=name),
         out,
         force=force,
         tpm=tpm,
@@ -154,9 +154,9 @@ def accept(
 
     Example: homeca request accept alice-laptop.crt --root root.pem --fingerprint AB:CD:…
     """
-    from ca.cli import requests
+    from ca.cli import accepting
 
-    requests.take(
+    accepting.take(
         certificate, root, fingerprint=fingerprint, machine=side, home=home, as_json=as_json
     )
 
@@ -208,9 +208,9 @@ def renew(
 
     Example: homeca request renew alice-laptop --new-key
     """
-    from ca.cli import requests
+    from ca.cli import requesting
 
-    requests.again(
+    requesting.again(
         name,
         out,
         new_key=new_key,

@@ -68,6 +68,18 @@ def renewal_target(path: Path | None, serial: str, out: Path | None, *, force: b
     return target
 
 
+def request_target(out: Path | None, inf: Path | None, name: str, *, force: bool) -> Path | None:
+    """Where the request goes, None for stdout; checked before anything is made."""
+    if out is not None and str(out) == STANDARD_STREAM:
+        return None
+    if out is None:
+        out = inf.with_suffix(".csr") if inf is not None else Path(f"{name}.csr")
+    elif out.is_dir():
+        out = out / f"{name}.csr"
+    require_free(out, force=force)
+    return out
+
+
 def require_free(target: Path, *, force: bool) -> None:
     """Raises: OutputExists; UsageError where there is no such directory."""
     if target.exists() and not force:

@@ -11,8 +11,8 @@ import typer
 
 from ca.cli.options import JsonOption
 from ca.cli.output import document, good, result, say, warn
-from ca.errors import ConfigurationError, NotFound, UsageError
-from ca.files import read_bounded
+from ca.cli.reading import read_named
+from ca.errors import NotFound, UsageError
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
@@ -179,13 +179,7 @@ def _root(path: Path, *, even_if_expired: bool = False) -> CertificateFacts:
     from ca.services.trust_stores import read_root
     from ca.wiring import system_clock
 
-    try:
-        octets = read_bounded(path, _FILE_LIMIT)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{visible(str(path))!r} is longer than a certificate can be",
-            remedy="give the right file",
-        ) from error
+    octets = read_named(path, _FILE_LIMIT, "a certificate")
     at = system_clock()
     if even_if_expired:
         at = min(at, read_certificate(read_certificates(octets)[0]).tbs.not_after.moment)

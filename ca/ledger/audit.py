@@ -16,13 +16,14 @@ from ca.encoding import ledger as details
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.encoding.nv import extended, first_value
 from ca.errors import HomecaError, StoreError, Violation
-from ca.interfaces.issuing import IssuerRecord, IssuerState
+from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.ledger import AnchorReading, LedgerEntry, LedgerEvent
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.ledger.anchoring import Found, Known, reconcile
-from ca.ledger.chain import RESTORE, Chain
+from ca.ledger.chain import Chain, wrong
 from ca.ledger.history import contradictions
+from ca.ledger.issuers import Told, ToldIssuer
 from ca.names.showing import visible
 
 #: Links of the last entries are at hand when an entry about the anchor names one of them.
@@ -31,17 +32,6 @@ _WINDOW = 5000
 #: The CA goes on working meanwhile: when the record tells of more than the ledger did, what was
 #: added to the ledger since is read, this often at most.
 _AGAIN = 10
-
-
-class _Issuer(Struct):
-    """An issuer as the ledger tells it."""
-
-    begun: str = ""
-    key: str = ""
-    active: str = ""
-    state: IssuerState = IssuerState.PENDING
-    numbers: set[int] = field(default_factory=set)
-    lists: dict[int, str] = field(default_factory=dict)
 
 
 class Audit(Struct):
@@ -62,8 +52,7 @@ class Audit(Struct):
     entries: int = 0
     serials: int = 0
     found: Found | None = None
-    _issuers: dict[int, _Issuer] = field(default_factory=dict)
-    _custodies: dict[str, str] = field(default_factory=dict)  # of each node; "": not shared
+    _told: Told = field(default_factory=Told)
     _anchors: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     _keys: set[str] = field(default_factory=set)
     _links: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
@@ -85,7 +74,7 @@ class Audit(Struct):
                 yield from self._tell(entry, chain.first)
             if differing and chain.count == seen:
                 break  # nobody has added anything since: it is so
-            differing = list(self._of_issuers())
+            differing = list(self._told.contradictions(self.store))
             if not differing:
                 break
         self.entries = chain.count
@@ -108,34 +97,13 @@ class Audit(Struct):
 
     def _tell(self, entry: LedgerEntry, ledger: bytes) -> Iterator[Violation]:
         """Take in what an entry says of issuers, lists and anchors."""
-        if entry.issuer_id is not None:
-            self._of_issuer(entry, self._issuers.setdefault(entry.issuer_id, _Issuer()))
-        elif entry.event == LedgerEvent.CUSTODY:
-            self._custodies[_node(entry)] = entry.details
-        elif entry.event in (
+        self._told.tell(entry)
+        if entry.event in (
             LedgerEvent.ANCHOR_PLACED,
             LedgerEvent.ANCHORED,
             LedgerEvent.ACCEPTED,
         ):
             yield from self._of_note(entry, ledger)
-
-    @staticmethod
-    def _of_issuer(entry: LedgerEntry, issuer: _Issuer) -> None:
-        match entry.event:
-            case LedgerEvent.ISSUER_BEGUN:
-                issuer.begun = entry.details
-            case LedgerEvent.ISSUER_KEY:
-                issuer.key = entry.details
-            case LedgerEvent.ISSUER_ACTIVE:
-                issuer.active, issuer.state = entry.details, IssuerState.ACTIVE
-            case LedgerEvent.ISSUER_RETIRED:
-                issuer.state = IssuerState.RETIRED
-            case LedgerEvent.ISSUER_ABANDONED:
-                issuer.state = IssuerState.ABANDONED
-            case LedgerEvent.CRL_RESERVED:
-                issuer.numbers.add(_number(entry))
-            case LedgerEvent.CRL:
-                issuer.lists[_number(entry)] = entry.details
 
     def _of_note(self, entry: LedgerEntry, ledger: bytes) -> Iterator[Violation]:
         """Does what the TPM is said to have held follow from what it held before?"""
@@ -144,7 +112,7 @@ class Audit(Struct):
             tpm, seq, value = str(said["tpm"]), int(said["seq"]), bytes.fromhex(said["value"])
             count = int(said["count"])
         except (KeyError, OverflowError, TypeError, ValueError):
-            yield _wrong("anchor-entry", f"entry {entry.seq}, about the anchor, cannot be read")
+            yield wrong("anchor-entry", f"entry {entry.seq}, about the anchor, cannot be read")
             return
         if said.get("attestation_key"):
             self._keys.add(str(said["attestation_key"]))
@@ -158,7 +126,7 @@ class Audit(Struct):
             fits = before is not None and extended(before[0], self._link(seq)) == value
             fits = fits and before is not None and count == before[1] + 1 and seq < entry.seq
         if not fits:
-            yield _wrong(
+            yield wrong(
                 "anchor-entry",
                 f"entry {entry.seq} says that the TPM held something that does not follow from "
                 "the entries before",
@@ -189,90 +157,29 @@ class Audit(Struct):
         position = checkpoint.position
         made = f"the checkpoint of {position.made:%Y-%m-%d %H:%M} UTC"
         if position.ledger != chain.first:
-            yield _wrong("checkpoint", f"{made} is of another ledger")
+            yield wrong("checkpoint", f"{made} is of another ledger")
             return
         if checkpoint.attestation_key.hex() not in self._keys:
-            yield _wrong(
-                "checkpoint", f"{made} was signed by a key that is not this ledger's TPM's"
-            )
+            yield wrong("checkpoint", f"{made} was signed by a key that is not this ledger's TPM's")
         if position.entries not in links:
-            yield _wrong(
+            yield wrong(
                 "set-back",
                 f"{made} saw {position.entries} entries, and the ledger has {chain.count}: an "
                 "old copy of the database was put back",
             )
         elif links[position.entries] != position.link:
-            yield _wrong(
+            yield wrong(
                 "rewritten",
                 f"{made} saw another entry {position.entries}: the ledger was rewritten before it",
             )
         if self.anchor is not None and self.anchor[1].count < position.reading.count:
-            yield _wrong(
+            yield wrong(
                 "tpm-set-back",
                 f"{made} saw the TPM at command {position.reading.count}, and now it is at "
                 f"{self.anchor[1].count}: the state of the software TPM was set back",
             )
 
     # -- against the record
-
-    def _of_issuers(self) -> Iterator[Violation]:
-        rows = {issuer.id: issuer for issuer in self.store.issuers()}
-        for number, told in self._issuers.items():
-            if not told.begun and number not in rows:
-                yield _wrong("issuer", f"the ledger knows acts of an issuer {number} that is none")
-            elif number not in rows and told.state is not IssuerState.ABANDONED:
-                yield _wrong("issuer", f"the issuer {number} is gone from the record")
-        for row in rows.values():
-            entry = self._issuers.get(row.id)
-            if entry is None:
-                yield _wrong("issuer", f"the issuer {row.slug!r} is not in the ledger")
-                continue
-            yield from _issuer_differs(row, entry)
-            yield from self._lists_differ(row, entry)
-        if self._recorded_custodies() != self._custodies:
-            yield _wrong("custody", "the recorded TPM is not the one the ledger tells of")
-
-    def _recorded_custodies(self) -> dict[str, str]:
-        """Node → what the entry about its TPM must say."""
-        nodes = self.store.nodes()
-        found = {node.identity: node.custody for node in nodes} or {"": self.store.custody()}
-        return {
-            node: details.details_text(
-                details.custody(
-                    kind=custody.kind.value,
-                    tcti=custody.tcti,
-                    manufacturer=custody.manufacturer,
-                    model=custody.model,
-                    firmware=custody.firmware,
-                    srk_public=custody.srk_public,
-                    node=node or None,
-                )
-            )
-            for node, custody in found.items()
-            if custody is not None
-        }
-
-    def _lists_differ(self, row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
-        seen: set[int] = set()
-        for trace in self.store.crl_history(row.id):
-            seen.add(trace.number)
-            entry = told.lists.get(trace.number)
-            found = None
-            if trace.sha256 is not None:
-                said = details.crl(
-                    number=trace.number,
-                    this_update=trace.this_update,
-                    next_update=trace.next_update,
-                    entries=trace.entries,
-                    sha256=trace.sha256,
-                )
-                found = details.details_text(said)
-            if trace.number not in told.numbers or found != entry:
-                yield _wrong(
-                    "crl", f"CRL {trace.number} of {row.slug!r} is not as the ledger tells of it"
-                )
-        for number in sorted(told.numbers - seen):
-            yield _wrong("crl", f"CRL {number} of {row.slug!r} is gone from the record")
 
     def _of_profiles(self, certified: set[bytes]) -> Iterator[Violation]:
         """The texts of the profiles themselves: the ledger has their hashes.
@@ -282,12 +189,12 @@ class Audit(Struct):
         for sha256, text in self.store.profile_texts():
             certified.discard(sha256)
             if hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() != sha256:
-                yield _wrong(
+                yield wrong(
                     "profile",
                     f"the profile {sha256.hex()[:16]}… is not the text that was certified by",
                 )
         for sha256 in sorted(certified):
-            yield _wrong("profile", f"the profile {sha256.hex()[:16]}… is gone from the record")
+            yield wrong("profile", f"the profile {sha256.hex()[:16]}… is gone from the record")
 
     # -- against what lies outside
 
@@ -300,19 +207,19 @@ class Audit(Struct):
             try:
                 tbs = read_crl(octets).tbs
             except HomecaError as error:
-                yield _wrong("published", f"the published CRL of {row.slug!r}: {error.problem}")
+                yield wrong("published", f"the published CRL of {row.slug!r}: {error.problem}")
                 continue
-            told = self._issuers.get(row.id, _Issuer())
+            told = self._told.issuers.get(row.id, ToldIssuer())
             number = tbs.number or 0
             if number not in told.lists:
                 newest = max(told.lists, default=0)
-                yield _wrong(
+                yield wrong(
                     "set-back" if number > newest else "published",
                     f"the published CRL of {row.slug!r} has number {number}, and the newest the "
                     f"ledger tells of is {newest}",
                 )
             elif f'"sha256":"{details.digest(octets)}"' not in told.lists[number]:
-                yield _wrong("published", f"the published CRL of {row.slug!r} is another one")
+                yield wrong("published", f"the published CRL of {row.slug!r} is another one")
             yield from self._of_listed(row, (Serial(line.serial) for line in tbs.entries))
 
     def _of_listed(self, row: IssuerRecord, serials: Iterable[Serial]) -> Iterator[Violation]:
@@ -322,7 +229,7 @@ class Audit(Struct):
                 continue
             known = [r for r in self.store.by_serial(serial) if r.issuer_id == row.id]
             if not known:
-                yield _wrong(
+                yield wrong(
                     "outside",
                     f"serial {serial_text(serial)} is on the published CRL of {row.slug!r}, and "
                     "the record does not know it",
@@ -332,67 +239,8 @@ class Audit(Struct):
         for octets in self.certificates:
             tbs = read_certificate(octets, tolerant=True).tbs
             if not any(row.der == octets for row in self.store.by_serial(Serial(tbs.serial))):
-                yield _wrong(
+                yield wrong(
                     "outside",
                     f"the certificate {serial_text(tbs.serial)} for "
                     f"{visible(str(tbs.subject)) or 'nobody'} is not in the ledger",
                 )
-
-
-def _issuer_differs(row: IssuerRecord, told: _Issuer) -> Iterator[Violation]:
-    begun = details.issuer_begun(
-        role=row.role.value,
-        slug=row.slug,
-        subject=row.subject,
-        subject_der=row.subject_der,
-        crl_url=row.crl_url,
-        issuer_url=row.issuer_url,
-    )
-    # where the key of another node's issuer lies, that node knows alone
-    place = _key_file(told.key) if row.is_elsewhere else row.key_file
-    key = details.issuer_key(spki=row.spki, key_kind=row.key_kind, key_file=place)
-    active = details.issuer_active(
-        parent_id=row.parent_id,
-        certificate=row.certificate,
-        serial=row.serial,
-        not_before=row.not_before,
-        not_after=row.not_after,
-    )
-    wanted = (
-        (told.begun, begun, True),
-        (told.key, key, bool(row.spki)),
-        (told.active, active, row.certificate is not None),
-    )
-    for entry, found, is_there in wanted:
-        if entry != (details.details_text(found) if is_there else ""):
-            yield _wrong("issuer", f"the issuer {row.slug!r} is not as the ledger tells of it")
-            return
-    if told.state is not row.state:
-        yield _wrong(
-            "issuer",
-            f"the issuer {row.slug!r} is {row.state.value!r}, and {told.state.value!r} in the "
-            "ledger",
-        )
-
-
-def _key_file(key: str) -> str:
-    said = details.read_details(key) or {}
-    return str(said.get("key_file", ""))
-
-
-def _node(entry: LedgerEntry) -> str:
-    """Whose custody an entry is about."""
-    said = details.read_details(entry.details) or {}
-    return str(said.get("node", ""))
-
-
-def _number(entry: LedgerEntry) -> int:
-    said = details.read_details(entry.details) or {}
-    try:
-        return int(said["number"])
-    except (KeyError, OverflowError, TypeError, ValueError):
-        return -1
-
-
-def _wrong(rule: str, text: str) -> Violation:
-    return Violation(f"ledger.{rule}", text, RESTORE)

@@ -21,6 +21,11 @@ RESTORE = (
 _MOST = 200
 
 
+def wrong(rule: str, text: str) -> Violation:
+    """What a copy from before the change would mend."""
+    return Violation(f"ledger.{rule}", text, RESTORE)
+
+
 def link_of(entry: LedgerEntry, previous: bytes, *, seq: int | None = None) -> bytes:
     """The link an entry must have after `previous`; as number `seq`, or its own."""
     try:
@@ -77,17 +82,15 @@ class Chain(Struct):
         """Each missing, changed or misplaced entry; none for a ledger that is whole."""
         for first, last in self._missing:
             which = f"entry {first} is" if first == last else f"entries {first} to {last} are"
-            yield Violation("ledger.missing", f"{which} missing", RESTORE)
+            yield wrong("missing", f"{which} missing")
         explained: set[int] = set()
         for index, (entry, previous) in enumerate(self._unfit):
             for other, _ in self._unfit[index + 1 :]:
                 # the other one's content, in this place, gives a link that is one of the two
                 if link_of(other, previous, seq=entry.seq) in (entry.link, other.link):
                     explained |= {entry.seq, other.seq}
-                    yield Violation(
-                        "ledger.swapped",
-                        f"entries {entry.seq} and {other.seq} have changed places",
-                        RESTORE,
+                    yield wrong(
+                        "swapped", f"entries {entry.seq} and {other.seq} have changed places"
                     )
         yield from self._changed(explained)
 
@@ -111,10 +114,8 @@ class Chain(Struct):
                     f"entries {first.seq} to {last.seq} do not follow from those before them: "
                     "they were changed, or one was taken out and the others renumbered"
                 )
-            yield Violation("ledger.changed", text, RESTORE)
+            yield wrong("changed", text)
         if self._unexplained:
-            yield Violation(
-                "ledger.changed",
-                f"{self._unexplained} more entries do not follow from those before them",
-                RESTORE,
+            yield wrong(
+                "changed", f"{self._unexplained} more entries do not follow from those before them"
             )

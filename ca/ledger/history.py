@@ -11,7 +11,7 @@ from ca.errors import Violation
 from ca.interfaces.issuing import CertificateRecord, State
 from ca.interfaces.ledger import LedgerEntry, LedgerEvent, RevocationLine, SerialHistory
 from ca.interfaces.values import serial_text
-from ca.ledger.chain import RESTORE
+from ca.ledger.chain import wrong
 from ca.names.showing import visible
 
 #: What an entry makes of a serial, and what it must have been before. None: nothing.
@@ -35,17 +35,17 @@ def contradictions(history: SerialHistory) -> Iterator[Violation]:
     """Everything in which the record differs from the ledger; nothing when they agree."""
     which = f"serial {serial_text(history.serial)}"
     if not history.entries:
-        yield _violation("outside", f"{which} stands in the record, and the ledger knows nothing")
+        yield wrong("outside", f"{which} stands in the record, and the ledger knows nothing")
         return
     if history.record is None:
         last = history.entries[-1].event
-        yield _violation("row-missing", f"{which} ({last!r} in the ledger) is gone from the record")
+        yield wrong("row-missing", f"{which} ({last!r} in the ledger) is gone from the record")
         return
-    state, lines, wrong = _told(history.entries, history.record, which)
-    yield from wrong
+    state, lines, faults = _told(history.entries, history.record, which)
+    yield from faults
     if state is not history.record.state:
         told = state.value if state is not None else "nothing"
-        yield _violation(
+        yield wrong(
             "state",
             f"{which} is {history.record.state.value!r} in the record and {told!r} in the ledger",
         )
@@ -58,18 +58,18 @@ def _told(
     """What the entries make of the serial, and where the row does not say the same."""
     state: State | None = None
     lines: list[_Line] = []
-    wrong = []
+    faults = []
     for entry in entries:
         if entry.event in _STEPS:
             after, before = _STEPS[entry.event]
             if state not in before:
-                wrong.append(
-                    _violation("order", f"{which}: entry {entry.seq} cannot follow what was before")
+                faults.append(
+                    wrong("order", f"{which}: entry {entry.seq} cannot follow what was before")
                 )
             state = after
             if entry.details not in _row_details(entry, record):
-                wrong.append(
-                    _violation(
+                faults.append(
+                    wrong(
                         "row-changed",
                         f"{which} ({visible(record.subject)}): its row is not what entry "
                         f"{entry.seq} ({entry.event!r}) recorded",
@@ -81,7 +81,7 @@ def _told(
             lines.append(_Line(entry.details))
         elif entry.event == LedgerEvent.RELEASED and lines:
             lines[-1].ended_at = entry.at
-    return state, lines, wrong
+    return state, lines, faults
 
 
 def _row_details(entry: LedgerEntry, record: CertificateRecord) -> tuple[str, ...]:
@@ -118,13 +118,13 @@ def _lines_differ(
     told: list[_Line], found: tuple[RevocationLine, ...], which: str
 ) -> Iterator[Violation]:
     if len(found) < len(told):
-        yield _violation(
+        yield wrong(
             "unrevoked",
             f"{which} was revoked {len(told)} times, and the record knows of {len(found)}: "
             "a revocation was taken out",
         )
     elif len(found) > len(told):
-        yield _violation("line-outside", f"{which} has a revocation that the ledger does not know")
+        yield wrong("line-outside", f"{which} has a revocation that the ledger does not know")
     for line, row in zip(told, found, strict=False):
         said = details.revoked(
             reason=row.reason.value,
@@ -133,14 +133,10 @@ def _lines_differ(
             entry=row.entry,
         )
         if details.details_text(said) != line.details:
-            yield _violation("line-changed", f"{which}: its revocation was changed")
+            yield wrong("line-changed", f"{which}: its revocation was changed")
         elif details.seconds(row.ended_at) != line.ended_at:
             ended = "ended" if row.ended_at is not None else "is in force"
-            yield _violation(
+            yield wrong(
                 "line-changed",
                 f"{which}: its revocation {ended} in the record, and the ledger says otherwise",
             )
-
-
-def _violation(rule: str, text: str) -> Violation:
-    return Violation(f"ledger.{rule}", text, RESTORE)

@@ -462,6 +462,12 @@ class StoreDamaged(StoreError):
     code = "store.damaged"
 
 
+class StoreGone(StoreError):
+    """Keys lie in the home, and the record of what they signed does not."""
+
+    code = "store.gone"
+
+
 class SchemaMismatch(StoreError):
     """The database was written by another version of homeca."""
 

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ca.errors import ConfigurationError, HomeMissing, OutputExists, OutputFailed
+from ca.errors import (
+    ConfigurationError,
+    HomeMissing,
+    OutputExists,
+    OutputFailed,
+    StoreGone,
+)
 from ca.files import (
     PRIVATE_FILE,
     check_private,
@@ -127,8 +133,33 @@ class Home(Struct, frozen=True):
             )
         return text
 
+    @property
+    def has_record(self) -> bool:
+        """An SQLite file with something in it."""
+        try:
+            return self.database.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def refuse_lost_record(self) -> None:
+        """Keys without a record are a record lost, not a new home: a new root would take the place
+        of the old one's key, which no backup of another kind brings back.
+
+        Raises: StoreGone.
+        """
+        keys = sorted(path.name for path in self.keys.glob("*.tss"))
+        if keys:
+            raise StoreGone(
+                f"the record of what was issued is gone from {str(self.path)!r}, "
+                f"and its keys are there ({', '.join(keys)})",
+                remedy="put the newest homeca.db back: `homeca restore BACKUP --home DIRECTORY` "
+                "brings one out of a backup; for a new CA take another --home",
+            )
+
     def require(self) -> None:
-        """Raises: HomeMissing, HomeNotPrivate."""
+        """Raises: HomeMissing, HomeNotPrivate, StoreGone."""
+        if not self.has_record:
+            self.refuse_lost_record()
         if not self.database.exists():
             raise HomeMissing(
                 f"there is no CA in {str(self.path)!r}",

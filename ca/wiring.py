@@ -97,6 +97,8 @@ def open_store(
     from ca.store.repository import open_store as open_sql_store
 
     if create:
+        if settings.database is None and not home.has_record:
+            home.refuse_lost_record()
         home.make()
     elif settings.database is None:
         home.require()
@@ -199,6 +201,8 @@ def open_facility(
         home.make()
     settings = open_settings(home)
     with open_store(home, settings, create=create) as store:
+        if create and not store.issuers():  # the server's database may be another, or an empty one
+            home.refuse_lost_record()
         custody = cache(lambda: open_custody(opening, home, settings, store))
         clock = steady(system_clock)
         facility = Facility(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ca.errors import HomeMissing, HomeNotPrivate
+from ca.errors import HomeMissing, HomeNotPrivate, StoreGone
 from ca.home import Home, default_home
 
 
@@ -78,3 +78,17 @@ def test_a_home_with_an_open_directory_inside_is_not_made_again(tmp_path: Path) 
     home.keys.chmod(0o755)
     with pytest.raises(HomeNotPrivate):
         home.make()
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["no database", "an empty one"])
+def test_keys_without_a_record_are_not_taken_for_a_new_home(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    (home.keys / "root.tss").write_bytes(b"kept")
+    if left is not None:
+        home.database.write_bytes(left)
+    with pytest.raises(StoreGone, match=r"root\.tss") as gone:
+        home.require()
+    assert "init-root" not in gone.value.remedy

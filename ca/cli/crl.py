@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import Struct
 
+from ca.cli.cutting import DEFAULT_STEP, CutWish, crl_fields, cut_all, show_cut
 from ca.cli.opening import facility, record
 from ca.cli.options import (
     BelieveClockOption,
@@ -17,27 +17,15 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, fields, good, result, say, warn, when
+from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.selecting import parse_span
 from ca.errors import UsageError
-from ca.interfaces.issuing import Role
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from ca.interfaces.issuing import IssuerRecord
     from ca.services.facility import Facility
-    from ca.services.ladder import Shape
-    from ca.services.revocation import Cut
-    from ca.settings import Settings
-
-#: nextUpdate after thisUpdate. A root's list changes once in years; 12 months is the longest a
-#: CA's may stand (CA/B BR §4.9.7), and an expired one locks every client out.
-CRL_DAYS = {Role.ROOT: 360, Role.INTERMEDIATE: 30}
-
-DEFAULT_STEP = "30d"
 
 
 def register(app: typer.Typer) -> None:
@@ -144,16 +132,6 @@ def crl(
             _cut(wanted, found, include=include, as_json=as_json)
 
 
-class CutWish(Struct, frozen=True, kw_only=True):
-    """What the options say; unset ones are for the settings, then for the defaults."""
-
-    days: int | None = None
-    ladder: int | None = None
-    step: timedelta | None = None
-    if_due: bool = False
-    directory: Path | None = None
-
-
 def _check_together(
     wish: CutWish, *, advance: bool, as_directory: Path | None, include: Path | None
 ) -> None:
@@ -202,53 +180,6 @@ def parse_step(text: str) -> timedelta:
 
 
 # ---------------------------------------------------------------- cutting
-
-
-def cut_all(found: Facility, wish: CutWish) -> Iterator[Cut]:
-    """As the options, else homeca.toml, else the ladder that stands, else the defaults say."""
-    from ca.services.crl_files import is_due
-    from ca.services.revocation import cut_crls
-
-    now = found.clock()
-
-    def due(issuer: IssuerRecord) -> bool:
-        return not wish.if_due or is_due(issuer, found.home, found.store, at=now)
-
-    return cut_crls(
-        found,
-        days=_lifetimes(found.settings, wish.days),
-        ladder=_ladder(found, wish),
-        only=due,
-        directory=wish.directory,
-    )
-
-
-def _lifetimes(settings: Settings, days: int | None) -> dict[Role, int]:
-    """--days for all, else the setting for intermediates, else the defaults."""
-    if days is not None:
-        return dict.fromkeys(Role, days)
-    return CRL_DAYS | {Role.INTERMEDIATE: settings.crl_days or CRL_DAYS[Role.INTERMEDIATE]}
-
-
-def _ladder(found: Facility, wish: CutWish) -> Mapping[Role, Shape] | None:
-    """Raises: UsageError for --days while rungs of a ladder are to come."""
-    from ca.services.ladder import shapes, standing_ladder
-
-    if wish.ladder is not None:
-        return shapes(wish.ladder, wish.step or parse_span(DEFAULT_STEP))
-    if wish.days is None:
-        rungs = found.settings.crl_ladder
-        return shapes(rungs, timedelta(days=found.settings.crl_step_days)) if rungs else None
-    for issuer in found.store.issuers():
-        standing = standing_ladder(found.store, issuer.id)
-        if standing is not None and not standing.is_single and standing.coming(found.clock()):
-            raise UsageError(
-                f"a ladder stands until {day(standing.armed_until)}: once its lists begin, a "
-                "single one would be stale",
-                remedy="leave out --days; to leave the ladder, cut `--ladder 1`: it outranks the "
-                "lists to come and adds none",
-            )
-    return None
 
 
 def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool) -> None:
@@ -308,39 +239,6 @@ def _mention_missing(found: Facility) -> None:
                 f"openvpn.pem has no CRL of {visible(issuer.subject)}, whose key is elsewhere: "
                 "OpenVPN then accepts a revoked intermediate. Bring its lists with --include"
             )
-
-
-def show_cut(one: Cut) -> None:
-    """One issuer's new lists, for a person."""
-    entries = "nothing is revoked" if one.crl.entries == 0 else f"{one.crl.entries} revoked"
-    numbers = f"CRL {one.crl.number}"
-    lines: list[tuple[str, str | list[str]]] = [("next update", when(one.crl.next_update))]
-    if len(one.rungs) > 1:
-        numbers = f"CRLs {one.crl.number} to {one.rungs[-1].number}"
-        lines = [("ladder", f"{len(one.rungs)} lists, the last ends {when(one.armed_until)}")]
-    result(f"{visible(one.authority.issuer.subject)}: {good(numbers)}, {entries}")
-    result(fields([*lines, ("files", [str(path) for path in one.paths])]))
-
-
-def crl_fields(one: Cut) -> dict[str, object]:
-    """The same as JSON; `rungs` holds the list that is valid now as its first."""
-    return {
-        "issuer": one.authority.issuer.slug,
-        "number": one.crl.number,
-        "this_update": one.crl.this_update,
-        "next_update": one.crl.next_update,
-        "entries": one.crl.entries,
-        "armed_until": one.armed_until,
-        "rungs": [
-            {
-                "number": rung.number,
-                "this_update": when(rung.this_update),
-                "next_update": when(rung.next_update),
-            }
-            for rung in one.rungs
-        ],
-        "files": [str(path) for path in one.paths],
-    }
 
 
 # ---------------------------------------------------------------- without a key

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ca.cli.crl import CutWish, crl_fields, cut_all
+from ca.cli.cutting import CutWish, crl_fields, cut_all
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,

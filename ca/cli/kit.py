@@ -30,7 +30,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from ca.kits.facts import Kit
     from ca.services.facility import Facility
-    from ca.services.kits import KitOrder, Pkcs12Wish
+    from ca.services.kit_pkcs12 import Pkcs12Wish
+    from ca.services.kits import KitOrder
 
 _KEY_FILE_LIMIT = 65536
 _SERIAL = re.compile(r"[0-9A-Fa-f:]{12,60}\Z")
@@ -262,7 +263,7 @@ def _device(device: str, about: Kind, found: Facility) -> tuple[CertificateRecor
     """The record of the device, and how it is called. Raises: NotFound, UsageError."""
     if about.need is Need.NOTHING:
         return None, ""
-    from ca.services.kits import display_name, find_named
+    from ca.services.kit_device import display_name, find_named
 
     if Path(device).is_file() or _SERIAL.fullmatch(device):
         record = find_certificate(device, found.store)
@@ -288,7 +289,7 @@ def _wish(
     if key_file is None:
         return None, None
     from ca.encoding.pkcs12 import Pkcs12Form
-    from ca.services.kits import Pkcs12Wish, new_password, require_password
+    from ca.services.kit_pkcs12 import Pkcs12Wish, new_password, require_password
 
     try:
         octets = read_bounded(key_file, _KEY_FILE_LIMIT)

@@ -5,8 +5,7 @@ A kit never holds a key of the CA, and a device's own only when its owner gives 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
@@ -15,11 +14,10 @@ from msgspec.structs import replace
 from ca.encoding.containers import MAX_CRLS_FILE, read_crls
 from ca.encoding.facts import TbsFacts
 from ca.encoding.inspect import read_certificate, read_crl
-from ca.encoding.pkcs12 import Pkcs12Form, pkcs12
 from ca.errors import KitRefused, NotFound
 from ca.files import read_bounded
-from ca.interfaces.issuing import CertificateQuery, CertificateRecord, IssuerState, Role, State
-from ca.interfaces.values import Entropy, Secret, serial_text
+from ca.interfaces.issuing import CertificateRecord, IssuerState, Role, State
+from ca.interfaces.values import serial_text
 from ca.kits.building import build
 from ca.kits.facts import Kit, KitFacts, Server
 from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
@@ -30,23 +28,10 @@ from ca.names.general import DNSName, IPName, parse_general_name
 from ca.names.showing import visible
 from ca.services.crl_files import JOINED
 from ca.services.facility import Authority, Facility, authorities, root_of
+from ca.services.kit_device import live_certificates
+from ca.services.kit_pkcs12 import Pkcs12Wish, device_pkcs12
 from ca.services.profile_signing import sign_profile
 from ca.services.publication import compare
-
-#: No "l", "o", "0", "1": a person types this on a phone. 20 of 32 signs are 100 bits.
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_GROUPS, _GROUP = 4, 5
-#: Shorter passwords of one's own are found by trying, above all in the legacy form.
-LEAST_PASSWORD = 12
-
-
-class Pkcs12Wish(Struct, frozen=True, kw_only=True):
-    """A device's key that goes into the kit. form: None for the one the kit's devices read."""
-
-    key: bytes
-    key_password: Secret | None
-    password: Secret
-    form: Pkcs12Form | None = None
 
 
 class KitOrder(Struct, frozen=True, kw_only=True):
@@ -108,7 +93,7 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
     if order.kind == "openvpn-server":
         facts = replace(facts, crls=_crls(alive, facility, warnings, now=now))
     if order.pkcs12 is not None:
-        facts = replace(facts, pkcs12=_pkcs12(order.pkcs12, facts, about))
+        facts = replace(facts, pkcs12=device_pkcs12(order.pkcs12, facts, about))
     if about.tpm and record is None:
         warnings.append("no certificate has been issued yet: the kit helps to ask for one")
     sign = (lambda octets: octets) if order.unsigned else _signing(facility)
@@ -119,81 +104,7 @@ def _signing(facility: Facility) -> Callable[[bytes], bytes]:
     return lambda document: sign_profile(document, facility)
 
 
-def new_password(entropy: Entropy) -> Secret:
-    """Twenty signs in groups of five, "k3v7m-…": 100 random bits."""
-    signs = [_ALPHABET[octet % 32] for octet in entropy(_GROUPS * _GROUP)]
-    groups = ("".join(signs[at : at + _GROUP]) for at in range(0, len(signs), _GROUP))
-    return Secret("-".join(groups).encode())
-
-
-def require_password(password: Secret) -> Secret:
-    """Raises: KitRefused for one that is soon guessed, or that no phone's keyboard has."""
-    octets = password.reveal()
-    if len(octets) < LEAST_PASSWORD or not re.fullmatch(rb"[ -~]+", octets):
-        raise KitRefused(
-            f"the password of a PKCS#12 needs at least {LEAST_PASSWORD} printable ASCII characters",
-            remedy="leave --pkcs12-password-file out, and homeca makes one",
-        )
-    return password
-
-
-# ---------------------------------------------------------------- which certificate
-
-
-def find_named(
-    name: str, kind: str, facility: Facility, *, now: datetime
-) -> CertificateRecord | None:
-    """The newest good certificate of the device called so, fit for the kit; None if there is none.
-
-    name:   a value of subjectAltName, the commonName, or the first label of one of them.
-    Raises: NotFound when the label stands for several devices.
-    """
-    purpose = KINDS[kind].purpose
-    exact: CertificateRecord | None = None
-    short: dict[str, CertificateRecord] = {}
-    wanted = name.casefold()
-    for record, tbs in _live(name, purpose, facility, now=now):
-        names = _called(tbs)
-        if wanted in names:
-            exact = record
-        elif any(one.partition(".")[0] == wanted for one in names):
-            short[str(tbs.subject) or names[0]] = record
-    if exact is None and len(short) > 1:
-        listed = ", ".join(f"{visible(who)} ({serial_text(r.serial)})" for who, r in short.items())
-        raise NotFound(
-            f"{visible(name)!r} stands for more than one device: {listed}",
-            remedy="write the whole name, or the serial number",
-        )
-    return exact or next(iter(short.values()), None)
-
-
-def display_name(record: CertificateRecord) -> str:
-    """How a certificate's device is called: its common name, else its first name."""
-    tbs = read_certificate(record.der or b"").tbs
-    common = tbs.subject.values(COMMON_NAME)
-    if common and common[0].strip():
-        return visible(common[0])
-    if tbs.san:
-        return visible(str(tbs.san[0]).partition(":")[2])
-    return serial_text(record.serial)
-
-
-def _called(tbs: TbsFacts) -> list[str]:
-    names = [str(name).partition(":")[2].casefold() for name in tbs.names]
-    return [*names, *(value.casefold() for value in tbs.subject.values(COMMON_NAME))]
-
-
-def _live(
-    text: str, purpose: str, facility: Facility, *, now: datetime
-) -> Iterator[tuple[CertificateRecord, TbsFacts]]:
-    """Issued, unrevoked, unexpired certificates of a purpose that mention `text`, oldest first."""
-    query = CertificateQuery(states=(State.ISSUED,), revoked=False, expires_after=now, text=text)
-    for record in facility.store.certificates(query):
-        if record.der is None:
-            continue
-        tbs = read_certificate(record.der).tbs
-        if not tbs.is_ca and purpose in (tbs.eku or ()):
-            yield record, tbs
+# ---------------------------------------------------------------- its issuers
 
 
 def _authority(order: KitOrder, found: tuple[Authority, ...], *, now: datetime) -> Authority | None:
@@ -266,7 +177,7 @@ def _server(
         )
     value = str(name).partition(":")[2]
     newest: tuple[CertificateRecord, TbsFacts] | None = None
-    for record, tbs in _live(value, SERVER, facility, now=now):
+    for record, tbs in live_certificates(value, SERVER, facility, now=now):
         if name in tbs.names:
             newest = (record, tbs)
     if newest is None:
@@ -309,7 +220,7 @@ def _url(alive: list[Authority]) -> str | None:
     return next((one.issuer.issuer_url for one in alive if one.issuer.role is Role.ROOT), None)
 
 
-# ---------------------------------------------------------------- revocation lists, PKCS#12
+# ---------------------------------------------------------------- revocation lists
 
 
 def _crls(
@@ -358,18 +269,3 @@ def _is_valid(der: bytes, issuer: bytes, *, now: datetime) -> bool:
     end = tbs.next_update
     begun = tbs.issuer.der == issuer and tbs.this_update.moment <= now
     return begun and end is not None and now < end.moment
-
-
-def _pkcs12(wish: Pkcs12Wish, facts: KitFacts, about: Kind) -> bytes:
-    """The device's key with its certificate. Android takes it without a CA beside it (SS4)."""
-    form = wish.form or (Pkcs12Form.LEGACY if about.legacy else Pkcs12Form.MODERN)
-    alone = about.name == "android-strongswan"
-    return pkcs12(
-        key=wish.key,
-        key_password=wish.key_password,
-        certificate=facts.leaf,
-        chain=() if alone else facts.intermediates[:1],
-        name=visible(facts.name),
-        password=wish.password,
-        form=form,
-    )

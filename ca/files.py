@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -56,13 +57,17 @@ def check_private(path: Path) -> None:
     if status.st_uid != os.geteuid():
         raise HomeNotPrivate(
             f"{str(path)!r} belongs to user {status.st_uid}, not to you",
-            remedy=f"run homeca as its owner, or `chown -R {os.geteuid()} {path}`",
+            remedy=f"run homeca as its owner, or `chown -R {os.geteuid()} {_word(path)}`",
         )
     if status.st_mode & 0o077:
         raise HomeNotPrivate(
             f"{str(path)!r} has mode {stat.S_IMODE(status.st_mode):04o}: others can look inside",
-            remedy=f"run `chmod 700 {path}`",
+            remedy=f"run `chmod 700 {_word(path)}`",
         )
+
+
+def _word(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
@@ -188,7 +193,7 @@ def _wait_for_lock(descriptor: int, kind: int, path: Path, patience: float) -> N
         if time.monotonic() > end:
             raise OutputFailed(
                 f"the lock {str(path)!r} is held for more than {patience:.0f} s",
-                remedy=f"see which homeca hangs: `fuser -v {path}`",
+                remedy=f"see which homeca hangs: `fuser -v {_word(path)}`",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)

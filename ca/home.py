@@ -110,6 +110,15 @@ class Home(Struct, frozen=True):
         for directory in (self.path, self.keys, self.certs, self.crl, self.profiles):
             make_private_directory(directory)
 
+    def make_published(self) -> None:
+        """The directories of what can be written again, where they were removed.
+
+        Raises: HomeNotPrivate, OutputFailed.
+        """
+        for directory in (self.certs, self.crl):
+            if not directory.exists():
+                make_private_directory(directory)
+
     def make_node(self) -> None:
         """The identity, unless there is one. Raises: OutputFailed."""
         with suppress(OutputExists):

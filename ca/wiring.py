@@ -203,6 +203,7 @@ def open_facility(
     with open_store(home, settings, create=create) as store:
         if create and not store.issuers():  # the server's database may be another, or an empty one
             home.refuse_lost_record()
+        home.make_published()
         custody = cache(lambda: open_custody(opening, home, settings, store))
         clock = steady(system_clock)
         facility = Facility(

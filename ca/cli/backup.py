@@ -13,7 +13,7 @@ from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.progress import Progress
 from ca.errors import UsageError
 from ca.home import Home
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,11 @@ def backup(
             "the record is in PostgreSQL and not in this file: keep a dump made before it beside "
             f"it: `{made.dump}`"
         )
-    say(f"next: keep it on another machine, and try it out: `homeca drill {file}`")
+    opened_by = " --identity FILE" if recipient else ""
+    say(
+        "next: keep it on another machine, and try it out: "
+        f"`homeca drill {shell_word(file)}{opened_by}`"
+    )
 
 
 def restore(

@@ -13,6 +13,7 @@ import typer
 from ca.errors import ConfigurationError, UsageError
 from ca.home import default_home
 from ca.interfaces.values import Secret
+from ca.names.showing import shell_word
 
 #: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
 PIN_LIMIT = 32
@@ -160,7 +161,7 @@ def _from_file(path: Path, *, what: str = "PIN", limit: int = PIN_LIMIT) -> Secr
     if stat.S_ISREG(mode) and mode & 0o077:
         raise ConfigurationError(
             f"the {what} file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
-            remedy=f"run `chmod 600 {path}`",
+            remedy=f"run `chmod 600 {shell_word(path)}`",
         )
     return Secret(_stripped(octets, what=what, limit=limit))
 

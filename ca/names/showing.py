@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
+from pathlib import Path
 
 
 def is_harmless(character: str) -> bool:
@@ -22,6 +24,11 @@ def visible(text: str) -> str:
     return "".join(
         character if is_harmless(character) else _escape(ord(character)) for character in text
     )
+
+
+def shell_word(path: Path | str) -> str:
+    """A path as a shell takes it, for a command that a person is told to run."""
+    return visible(shlex.quote(str(path)))
 
 
 def _escape(code: int) -> str:

@@ -19,7 +19,7 @@ from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.services.finding import Finding, error, warning
 
 #: A TSS2 PRIVATE KEY takes one or two kB.
@@ -80,13 +80,13 @@ def _too_open(path: Path, forbidden: int, why: str, mode: str) -> Iterator[Conce
         yield Concern(
             "home.owner",
             f"{shown!r} belongs to user {status.st_uid}, not to you",
-            f"run `chown {os.geteuid()} {shown}`",
+            f"run `chown {os.geteuid()} {shell_word(path)}`",
         )
     if status.st_mode & forbidden:
         yield Concern(
             "home.mode",
             f"{shown!r} has mode {stat.S_IMODE(status.st_mode):04o}: {why}",
-            f"run `chmod {mode} {shown}`",
+            f"run `chmod {mode} {shell_word(path)}`",
         )
 
 
@@ -112,7 +112,8 @@ def _of_published(home: Home, issuer: IssuerRecord, store: CertificateStore) -> 
     for path, octets in certificates.items():
         form = path.suffix.removeprefix(".").replace("crt", "der")
         command = (
-            f"homeca export issuer --issuer {issuer.slug} --format {form} --force --out {path}"
+            f"homeca export issuer --issuer {issuer.slug} --format {form} --force "
+            f"--out {shell_word(path)}"
         )
         yield from _unlike(path, octets, "the recorded certificate", command)
     crl = store.last_crl(issuer.id)

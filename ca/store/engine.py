@@ -27,6 +27,7 @@ from ca.errors import (
     StoreUnwritable,
 )
 from ca.failpoints import failpoint
+from ca.names.showing import shell_word
 from ca.store.faults import translated
 
 #: Seconds a command waits for another one to end its transaction.
@@ -206,7 +207,7 @@ def _private_file(path: Path, *, create: bool) -> None:
     if mode & 0o077:
         raise HomeNotPrivate(
             f"the database {str(path)!r} is open to others (mode {mode & 0o777:04o})",
-            remedy=f"run `chmod 600 {path}`",
+            remedy=f"run `chmod 600 {shell_word(path)}`",
         )
 
 

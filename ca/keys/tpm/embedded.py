@@ -35,6 +35,7 @@ from ca.keys.tpm.link import (
     not_responding,
 )
 from ca.keys.tpm.state import STATE_FILE, keep, mend
+from ca.names.showing import shell_word
 
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 2.0
@@ -147,7 +148,7 @@ class EmbeddedTpm:
     def _unwritable(self) -> TpmStateUnwritable:
         return TpmStateUnwritable(
             f"the software TPM cannot write its state in {str(self._state_dir)!r}",
-            remedy=f"make room on that disk (`df -h {self._state_dir}`) and try again",
+            remedy=f"make room on that disk (`df -h {shell_word(self._state_dir)}`) and try again",
         )
 
     def _read(self, count: int, deadline: float) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ca.errors import TpmBusy, TpmUnreachable
+from ca.names.showing import shell_word
 
 
 @contextlib.contextmanager
@@ -49,7 +50,7 @@ def _wait_for(lock: int, path: Path, *, seconds: float, on_wait: Callable[[str],
             if time.monotonic() >= give_up:
                 raise TpmBusy(
                     f"another process has used the TPM for more than {seconds:g} seconds",
-                    remedy=f"run `fuser {path}` to see which one, and end it if it hangs",
+                    remedy=f"run `fuser {shell_word(path)}` and end what it names if that hangs",
                 ) from None
         if not told:
             told = True

@@ -1,0 +1,61 @@
+"""What homeca says to do works, word for word."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.house import House
+
+
+def test_a_directory_of_published_lists_that_was_removed_comes_back_with_the_next_cut(
+    house: House,
+) -> None:
+    shutil.rmtree(house.home / "crl")
+    told = run(house, "status")
+    assert told.status == 1
+    assert "write it again: `homeca crl`" in told.text
+
+    assert run(house, "crl").status == 0
+
+    assert (house.home / "crl").stat().st_mode & 0o777 == 0o700
+    assert "published.missing" not in run(house, "status").text
+
+
+@pytest.mark.parametrize("name", ["pl ain", "o'clock", 'a"b', "$HOME", "a;b"])
+def test_a_remedy_with_a_path_is_one_that_a_shell_takes(
+    house: House, tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / name
+    house.place.rename(place)
+    moved = House(place)
+    moved.home.chmod(0o755)
+    said = run(moved, "status")
+    assert said.status == 2
+    command = said.messages.split("`")[1]
+    assert shlex.split(command) == ["chmod", "700", str(moved.home)]
+
+    subprocess.run(["sh", "-c", command], check=True, timeout=10)
+
+    assert moved.home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_backup_says_how_it_is_tried_out_whatever_its_name_and_whoever_opens_it(
+    house: House,
+) -> None:
+    (house.place / "age id").touch(0o600)
+    made = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True, timeout=10)
+    (house.place / "age id").write_text(made.stdout)
+    recipient = made.stdout.split("public key: ")[1].split()[0]
+
+    said = run(house, "backup", "my backup.age", "--recipient", recipient)
+
+    (command,) = [line.split("`")[1] for line in said.messages.splitlines() if "next:" in line]
+    program, *arguments = shlex.split(command.replace("FILE", "'age id'"))
+    assert program == "homeca"
+    assert run(house, *arguments).status == 0

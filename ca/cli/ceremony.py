@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ca.algorithms import KEY_KINDS, KeyKind
-from ca.cli.opening import facility, mention_custody
+from ca.algorithms import KeyKind
+from ca.cli.ceremony_planning import (
+    CA_KINDS,
+    above_root,
+    ceremony_plan,
+    checked_subject,
+    organisation,
+    same_base,
+)
+from ca.cli.ceremony_showing import say_next_after_root, show_issuer
+from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
     HomeOption,
@@ -20,32 +28,17 @@ from ca.cli.options import (
     chosen_home,
     new_pin,
 )
-from ca.cli.output import day, document, fields, good, result, say, strong, when
-from ca.errors import ConfigurationError, UsageError
-from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.interfaces.custody import Custody
-from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
-from ca.interfaces.values import Secret
+from ca.cli.output import say
+from ca.errors import UsageError
 from ca.names.constraints import NameConstraints
-from ca.names.distinguished import ORGANIZATION, Attribute, DistinguishedName, attribute_type
 from ca.names.showing import visible
-
-if TYPE_CHECKING:
-    from ca.services.ceremony.plan import Plan
-    from ca.services.facility import Facility
-
-#: Kinds a CA key may have; Ed25519 is not a TPM algorithm, RSA-4096 rarely one.
-_CA_KINDS = ("ec-p256", "ec-p384", "ec-p521", "rsa-2048", "rsa-3072", "rsa-4096")
-#: Attributes that say whose an issuer is and where: an intermediate takes them from its root.
-_PLACE = frozenset(attribute_type(short).oid for short in ("C", "ST", "L", "O", "OU"))
-_CERTIFICATE_LIMIT = 1 << 20
 
 KeyOption = Annotated[
     str,
     typer.Option(
         "--key",
         metavar="KIND",
-        help=f"The kind of key: {', '.join(_CA_KINDS)}. "
+        help=f"The kind of key: {', '.join(CA_KINDS)}. "
         "`homeca tpm info` says which ones your TPM can make.",
     ),
 ]
@@ -133,9 +126,9 @@ def init_root(
     ) as found:
         from ca.services.ceremony.root import init_root as make_root
 
-        above = _checked_subject(subject)
-        plan = _plan(
-            name or _organisation(above) or "homeca",
+        above = checked_subject(subject)
+        plan = ceremony_plan(
+            name or organisation(above) or "homeca",
             key,
             days,
             secret,
@@ -145,9 +138,9 @@ def init_root(
         )
         _announce(plan.kind)
         issuer = make_root(plan, found)
-        _show(issuer, found, as_json=as_json, constraints=constraints)
+        show_issuer(issuer, found, as_json=as_json, constraints=constraints)
         if not as_json:
-            _next_after_root(plan, issuer)
+            say_next_after_root(plan, issuer)
 
 
 def init_intermediate(
@@ -220,234 +213,44 @@ def init_intermediate(
         believe_clock=believe_clock,
         owner_file=owner_file,
     ) as found:
-        above = _checked_subject(subject)
+        above = checked_subject(subject)
         if above is None:
-            above = _above_root(found, name)
-        plan = _plan(
-            name or _organisation(above) or "homeca",
+            above = above_root(found, name)
+        plan = ceremony_plan(
+            name or organisation(above) or "homeca",
             key,
             days,
             secret,
             above=above,
-            base_url=base_url or found.settings.base_url or _same_base(found),
+            base_url=base_url or found.settings.base_url or same_base(found),
         )
         if csr_out is not None:
             _announce(plan.kind)
             issuer, request = foreign_root.request_intermediate(plan, found)
-            _write_request(csr_out, request, issuer, as_json=as_json)
+            from ca.cli.root_elsewhere import write_request
+
+            write_request(csr_out, request, issuer, as_json=as_json)
             return
         if give_up is not None:
             forgotten = foreign_root.give_up_intermediate(give_up, found)
             say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
-            issuer = foreign_root.accept_intermediate(_certificates(certificate), found)
+            from ca.cli.root_elsewhere import read_answer
+
+            issuer = foreign_root.accept_intermediate(read_answer(certificate), found)
         elif sign_request is not None:
-            issuer = _certify_foreign(sign_request, plan, found)
+            from ca.cli.root_elsewhere import certify_foreign
+
+            issuer = certify_foreign(sign_request, plan, found)
         else:
             _announce(plan.kind)
             issuer = intermediate.init_intermediate(plan, found)
-        _show(issuer, found, as_json=as_json, constraints=None)
+        show_issuer(issuer, found, as_json=as_json, constraints=None)
         if not as_json:
             say("next: sign a request: `homeca sign request.csr --profile vpn-client`")
-
-
-def _plan(
-    name: str,
-    key: str,
-    days: int,
-    pin: Secret | None,
-    *,
-    above: DistinguishedName | None,
-    constraints: NameConstraints | None = None,
-    base_url: str | None,
-) -> Plan:
-    from ca.services.ceremony.plan import Plan
-
-    kind = KEY_KINDS.get(key)
-    if kind is None or key not in _CA_KINDS:
-        raise UsageError(
-            f"{visible(key)!r} is not a kind of CA key", remedy=f"use one of {', '.join(_CA_KINDS)}"
-        )
-    return Plan(
-        name=name,
-        kind=kind,
-        days=days,
-        constraints=constraints or NameConstraints(),
-        base_url=_checked_url(base_url),
-        pin=pin,
-        above=above,
-    )
-
-
-def _checked_subject(text: str | None) -> DistinguishedName | None:
-    """Raises: UsageError for a subject with a common name: a ceremony numbers those."""
-    if text is None:
-        return None
-    above = DistinguishedName.parse(text)
-    if above.common_name is not None:
-        raise UsageError(
-            f"the subject {visible(text)!r} has a common name, and homeca makes it from --name",
-            remedy='write what stands before it: --subject "C=GB,ST=England,O=Alice Ltd"',
-        )
-    return above if above.rdns else None
-
-
-def _organisation(above: DistinguishedName | None) -> str | None:
-    return next(iter(above.values("O")), None) if above is not None else None
-
-
-def _checked_url(url: str | None) -> str | None:
-    """Plain HTTP: a client that must verify TLS to fetch a CRL would need the CRL first."""
-    if url is None:
-        return None
-    from ca.names.general import URIName
-
-    parsed = URIName.parse(url).value
-    if not parsed.startswith("http://"):
-        raise UsageError(
-            f"the base URL {visible(url)!r} does not begin with http://",
-            remedy="use plain http: CRLs and certificates are signed by themselves (RFC 5280 §8)",
-        )
-    return parsed
-
-
-def _above_root(found: Facility, name: str | None) -> DistinguishedName | None:
-    """Where the root stands, C to OU of its DN, with this name as the organisation if given."""
-    from ca.encoding.dn import decode_name
-
-    for issuer in found.store.issuers():
-        if issuer.role is Role.ROOT:
-            above = [a for a in decode_name(issuer.subject_der) if a.oid in _PLACE]
-            if name is not None:
-                own = Attribute(ORGANIZATION, name)
-                above = [own if a.oid == ORGANIZATION else a for a in above]
-                above += [own] * (own not in above)
-            return DistinguishedName(tuple((a,) for a in above)) if above else None
-    return None
-
-
-def _same_base(found: Facility) -> str | None:
-    """The base URL the root was given: one server publishes for all issuers."""
-    for issuer in found.store.issuers():
-        if issuer.role is Role.ROOT and issuer.crl_url is not None:
-            return issuer.crl_url.rpartition("/")[0]
-    return None
 
 
 def _announce(kind: KeyKind) -> None:
     if kind.family == "rsa":
         say(f"making an {kind} key in the TPM; an RSA prime search may take a minute …")
-
-
-def _certificates(path: Path) -> tuple[bytes, ...]:
-    from ca.encoding.containers import read_certificates
-
-    return read_certificates(_octets(path))
-
-
-def _octets(path: Path) -> bytes:
-    try:
-        return read_bounded(path, _CERTIFICATE_LIMIT)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{visible(str(path))!r} is longer than a certificate can be",
-            remedy="give the right file",
-        ) from error
-
-
-def _write_request(path: Path, request: bytes, issuer: IssuerRecord, *, as_json: bool) -> None:
-    from ca.encoding.containers import pem
-
-    write_whole(path, pem("CERTIFICATE REQUEST", request), mode=PUBLIC_FILE)
-    if as_json:
-        document(issuer=issuer.slug, subject=issuer.subject, request=str(path))
-        return
-    result(str(path))
-    say(f"{issuer.subject} waits for its certificate.")
-    say(
-        "next: have the request signed where the root lives "
-        f"(`homeca init-intermediate --sign-request {path.name}` there), append the root's "
-        "certificate to the answer, then run `homeca init-intermediate --certificate FILE` here"
-    )
-
-
-def _certify_foreign(path: Path, plan: Plan, found: Facility) -> IssuerRecord:
-    from ca.encoding.containers import pem, read_request
-    from ca.encoding.requests import parse_request
-    from ca.services.ceremony.intermediate import certify_foreign_intermediate
-    from ca.services.facility import authorities, root_of
-
-    request = parse_request(read_request(_octets(path)))
-    issuer = certify_foreign_intermediate(request, plan, found)
-    root = root_of(authorities(found.store))
-    answer = path.with_suffix(".crt")
-    chain = [issuer.certificate or b"", root.issuer.certificate or b""]
-    write_whole(answer, b"".join(pem("CERTIFICATE", der) for der in chain), mode=PUBLIC_FILE)
-    say(f"wrote {answer}: carry it back, and run `homeca init-intermediate --certificate` there")
-    return issuer
-
-
-def _show(
-    issuer: IssuerRecord, found: Facility, *, as_json: bool, constraints: NameConstraints | None
-) -> None:
-    from ca.encoding.containers import fingerprint
-
-    der = issuer.certificate or b""
-    custody = found.store.custody()
-    pem_path = found.home.certs / f"{issuer.slug}.pem"
-    if as_json:
-        document(
-            issuer=issuer.slug,
-            subject=issuer.subject,
-            role=issuer.role.value,
-            key=issuer.key_kind,
-            fingerprint_sha256=fingerprint(der),
-            not_before=when(issuer.not_before) if issuer.not_before else None,
-            not_after=when(issuer.not_after) if issuer.not_after else None,
-            custody=custody.kind.value if custody and issuer.has_key else None,
-            key_file=str(found.home.path / issuer.key_file) if issuer.has_key else None,
-            certificate=str(pem_path),
-            crl_url=issuer.crl_url,
-        )
-    else:
-        made = good("active") if issuer.state is IssuerState.ACTIVE else issuer.state.value
-        result(f"{strong(visible(issuer.subject))} is {made}")
-        lines: list[tuple[str, str | list[str]]] = [
-            ("fingerprint", f"SHA-256 {fingerprint(der)}"),
-            ("valid until", day(issuer.not_after) if issuer.not_after else "unknown"),
-            ("certificate", str(pem_path)),
-        ]
-        if issuer.has_key:
-            lines.append(("key", f"{issuer.key_kind}, in the {_place(custody)}"))
-            lines.append(("key blob", str(found.home.path / issuer.key_file)))
-        if constraints is not None and not constraints.is_empty:
-            permitted = [*constraints.permitted_dns, *map(str, constraints.permitted_ip)]
-            lines.append(("permits only", ", ".join(permitted)))
-        if issuer.crl_url:
-            lines.append(("CRL", issuer.crl_url))
-        result(fields(lines))
-    sys.stdout.flush()
-    if custody is not None and issuer.has_key:
-        mention_custody(custody.kind)
-
-
-def _place(custody: Custody | None) -> str:
-    if custody is None:
-        return "TPM"
-    name = " ".join(f"{custody.manufacturer} {custody.model}".split())
-    return f"{custody.kind.value.replace('-', ' ').replace('tpm', 'TPM')} ({visible(name)})"
-
-
-def _next_after_root(plan: Plan, issuer: IssuerRecord) -> None:
-    if plan.constraints.is_empty:
-        say(
-            "note: this root may certify any name in the world; --permit-dns and --permit-ip at "
-            "init-root would have constrained it"
-        )
-    if issuer.crl_url is None:
-        say(
-            "note: without --base-url, certificates carry no address for CRLs; give the CRL to "
-            "your servers as a file"
-        )
-    say("next: `homeca init-intermediate`, then keep the fingerprint where you can compare it")

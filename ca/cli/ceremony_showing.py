@@ -1,0 +1,84 @@
+"""An issuer as its ceremony left it, and what comes next."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ca.cli.opening import mention_custody
+from ca.cli.output import day, document, fields, good, result, say, strong, when
+from ca.interfaces.custody import Custody
+from ca.interfaces.issuing import IssuerRecord, IssuerState
+from ca.names.constraints import NameConstraints
+from ca.names.showing import visible
+
+if TYPE_CHECKING:
+    from ca.services.ceremony.plan import Plan
+    from ca.services.facility import Facility
+
+
+def show_issuer(
+    issuer: IssuerRecord, found: Facility, *, as_json: bool, constraints: NameConstraints | None
+) -> None:
+    """Its fingerprint, key and addresses. A software TPM is never used in silence (invariant 6)."""
+    from ca.encoding.containers import fingerprint
+
+    der = issuer.certificate or b""
+    custody = found.store.custody()
+    pem_path = found.home.certs / f"{issuer.slug}.pem"
+    if as_json:
+        document(
+            issuer=issuer.slug,
+            subject=issuer.subject,
+            role=issuer.role.value,
+            key=issuer.key_kind,
+            fingerprint_sha256=fingerprint(der),
+            not_before=when(issuer.not_before) if issuer.not_before else None,
+            not_after=when(issuer.not_after) if issuer.not_after else None,
+            custody=custody.kind.value if custody and issuer.has_key else None,
+            key_file=str(found.home.path / issuer.key_file) if issuer.has_key else None,
+            certificate=str(pem_path),
+            crl_url=issuer.crl_url,
+        )
+    else:
+        made = good("active") if issuer.state is IssuerState.ACTIVE else issuer.state.value
+        result(f"{strong(visible(issuer.subject))} is {made}")
+        lines: list[tuple[str, str | list[str]]] = [
+            ("fingerprint", f"SHA-256 {fingerprint(der)}"),
+            ("valid until", day(issuer.not_after) if issuer.not_after else "unknown"),
+            ("certificate", str(pem_path)),
+        ]
+        if issuer.has_key:
+            lines.append(("key", f"{issuer.key_kind}, in the {_place(custody)}"))
+            lines.append(("key blob", str(found.home.path / issuer.key_file)))
+        if constraints is not None and not constraints.is_empty:
+            permitted = [*constraints.permitted_dns, *map(str, constraints.permitted_ip)]
+            lines.append(("permits only", ", ".join(permitted)))
+        if issuer.crl_url:
+            lines.append(("CRL", issuer.crl_url))
+        result(fields(lines))
+    sys.stdout.flush()
+    if custody is not None and issuer.has_key:
+        mention_custody(custody.kind)
+
+
+def _place(custody: Custody | None) -> str:
+    if custody is None:
+        return "TPM"
+    name = " ".join(f"{custody.manufacturer} {custody.model}".split())
+    return f"{custody.kind.value.replace('-', ' ').replace('tpm', 'TPM')} ({visible(name)})"
+
+
+def say_next_after_root(plan: Plan, issuer: IssuerRecord) -> None:
+    """What was left out and cannot be made good later, and the next command."""
+    if plan.constraints.is_empty:
+        say(
+            "note: this root may certify any name in the world; --permit-dns and --permit-ip at "
+            "init-root would have constrained it"
+        )
+    if issuer.crl_url is None:
+        say(
+            "note: without --base-url, certificates carry no address for CRLs; give the CRL to "
+            "your servers as a file"
+        )
+    say("next: `homeca init-intermediate`, then keep the fingerprint where you can compare it")

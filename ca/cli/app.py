@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import typer
 
 from ca.cli.loading import LazyGroup
 from ca.cli.output import say, show_error
+from ca.cli.streams import complete_streams
 from ca.errors import (
     ConfigurationError,
     CustodyError,
@@ -82,6 +84,7 @@ def exit_status(error: HomecaError) -> int:
 
 def main() -> NoReturn:
     """Run, speak, leave. No traceback reaches a user unless HOMECA_DEBUG asks for it."""
+    complete_streams()
     _leave(_run())
 
 
@@ -122,7 +125,8 @@ def _broken(problem: str, remedy: str, error: Exception | None = None) -> int:
     """What no room has foreseen: one sentence, exit status 1."""
     if os.environ.get("HOMECA_DEBUG") and error is not None:
         raise error
-    show_error(UnforeseenError(problem, remedy=remedy), as_json="--json" in sys.argv)
+    with contextlib.suppress(OSError):  # what could not be written once cannot be told either
+        show_error(UnforeseenError(problem, remedy=remedy), as_json="--json" in sys.argv)
     return 1
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ca.cli.grants import grant_fields
-from ca.cli.output import result, warn
+from ca.cli.output import result_file, warn
 from ca.errors import HomecaError
 from ca.files import PUBLIC_FILE, write_whole
 from ca.interfaces.values import Serial, serial_text
@@ -100,7 +100,7 @@ class Delivery:
         if self._as_json:
             return
         if target is not None:
-            result(str(target))
+            result_file(target)
             return
         sys.stdout.flush()
         sys.stdout.buffer.write(bundle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ca.cli.output import result, say
+from ca.cli.output import result_file, say
 from ca.encoding.containers import fingerprint, pem, pkcs7_certificates
 from ca.encoding.inspect import read_certificate
 from ca.errors import HomeMissing, NotFound, UsageError
@@ -41,7 +41,7 @@ def export_part(
         sys.stdout.buffer.flush()
     else:
         write_whole(target, octets, mode=PUBLIC_FILE, replace=force)
-        result(str(target))
+        result_file(target)
     for der in ders:
         say(f"{read_certificate(der).tbs.subject}")
         say(f"  SHA-256 {fingerprint(der)}")

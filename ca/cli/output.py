@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 from ca.errors import HomecaError, Refused, VerificationFailed
@@ -54,6 +55,11 @@ def warn(text: str) -> None:
 def result(text: str) -> None:
     """What the command was asked for, on stdout."""
     print(text)
+
+
+def result_file(path: Path) -> None:
+    """A file that was made, on stdout: as it is called for a pipe, harmless on a terminal."""
+    result(visible(str(path)) if sys.stdout.isatty() else str(path))
 
 
 def good(text: str) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from ca.cli.opening import record
 from ca.cli.options import HomeOption, PinFileOption
-from ca.cli.output import result, say, warn
+from ca.cli.output import result, result_file, say, warn
 from ca.errors import UsageError
 from ca.names.showing import visible
 
@@ -121,4 +121,4 @@ def _install(made: Mapping[str, str], directory: Path, *, force: bool) -> None:
         raise UsageError(f"{visible(str(directory))!r} is not a directory", remedy="make it first")
     for name, text in made.items():
         write_whole(directory / name, text.encode(), mode=PUBLIC_FILE, replace=force)
-        result(str(directory / name))
+        result_file(directory / name)

@@ -147,15 +147,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def show_error(error: HomecaError, *, as_json: bool) -> None:
-    """Two lines for one thing wrong, a list in between for many."""
+    """Two lines for one thing wrong, a list for many; nothing is said twice."""
     name = toned("homeca:", Tone.BAD, sys.stderr)
-    say(f"{name} {error.problem} [{error.code}]")
     violations = error.violations if isinstance(error, Refused | VerificationFailed) else ()
+    codes = error.code
+    if [violation.text for violation in violations] == [error.problem]:
+        codes, violations = f"{error.code}, {violations[0].rule}", ()
+    say(f"{name} {error.problem} [{codes}]")
     for violation in violations:
         say(f"   - {visible(violation.text)} [{violation.rule}]")
         if violation.remedy:
             say(f"     try: {visible(violation.remedy)}")
-    say(f"   try: {error.remedy}")
+    if not violations or not all(violation.remedy for violation in violations):
+        say(f"   try: {error.remedy}")
     if as_json:
         document(error=error_fields(error))
 

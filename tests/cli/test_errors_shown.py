@@ -1,0 +1,38 @@
+"""How a refusal reads: two lines for one thing wrong, a list for many, nothing twice."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.running import run
+from tests.house import House, make_request
+
+
+def test_one_objection_is_said_once_with_both_of_its_codes(house: House) -> None:
+    request = make_request(house.place, "wild", "DNS:*.home.arpa")
+    said = run(house, "sign", request, "--profile", "tls-server")
+    problem, remedy = said.messages.strip().splitlines()[-2:]
+    assert said.status == 3
+    assert problem.startswith("homeca: 'DNS:*.home.arpa' would stand for everybody's hosts")
+    assert problem.endswith("[refused.request, name.wildcard-too-wide]")
+    assert remedy.startswith("   try: name the hosts")
+    assert said.messages.count("everybody's hosts") == 1
+
+
+def test_each_of_many_objections_is_said_once_with_its_own_remedy(house: House) -> None:
+    request = make_request(house.place, "bank", "DNS:bank.example.com")
+    said = run(house, "sign", request, "--profile", "tls-server", "--days", "4000")
+    lines = said.messages.strip().splitlines()
+    objections = [line for line in lines if line.startswith("   - ")]
+    assert said.status == 3
+    assert len(objections) >= 3
+    assert all(said.messages.count(line.removeprefix("   - ")) == 1 for line in objections)
+    assert sum("try:" in line for line in lines) == len(objections)
+
+
+def test_json_holds_the_rule_of_a_single_objection(house: House) -> None:
+    request = make_request(house.place, "wild", "DNS:*.home.arpa")
+    said = run(house, "sign", request, "--profile", "tls-server", "--json")
+    error = json.loads(said.text)["error"]
+    assert error["code"] == "refused.request"
+    assert [one["rule"] for one in error["violations"]] == ["name.wildcard-too-wide"]

@@ -38,7 +38,7 @@ def print_table(records: Iterable[CertificateRecord], *, at: datetime) -> int:
         table(_HEADINGS, counted)
         return counted.count
     while page := list(islice(counted, _CHUNK)):
-        table(_HEADINGS, page)
+        table(_HEADINGS, page, whole=("Serial", "Expires"))
     return counted.count
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,10 @@ from ca.names.showing import visible
 
 #: Version of the JSON documents; raised when a key changes its meaning or goes.
 JSON_SCHEMA = 1
+
+
+#: Characters of a column that is broken as often as it must be, and between two columns.
+_NARROWEST, _GAP = 8, 2
 
 
 class Tone(StrEnum):
@@ -125,8 +129,14 @@ def fields(pairs: Iterable[tuple[str, str | Iterable[str]]], *, indent: str = " 
     return "\n".join(lines)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns on a terminal, tab-separated values in a pipe; cells must be `visible` already."""
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Collection[str] = ()
+) -> None:
+    """Columns on a terminal, tab-separated values in a pipe; cells must be `visible` already.
+
+    whole: headings of columns that are never broken, however narrow the terminal: what is copied
+    from them has to be in one piece.
+    """
     if not sys.stdout.isatty():
         print("\t".join(headings).lower())
         for row in rows:
@@ -138,12 +148,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     tone = "bold" if colours(sys.stdout) else ""
     drawn = Table(box=None, pad_edge=False, header_style=tone)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
-    for row in rows:
+    listed = [tuple(row) for row in rows]
+    narrowest = 0
+    for number, heading in enumerate(headings):
+        drawn.add_column(heading, overflow="fold", no_wrap=heading in whole)
+        cells = (heading, *(row[number] for row in listed)) if heading in whole else ("",)
+        narrowest += max(_NARROWEST, *map(len, cells)) + _GAP
+    for row in listed:
         # Text, never str: a certificate's name must not be read as markup
         drawn.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, no_color=not tone).print(drawn)
+    console = Console(highlight=False, no_color=not tone)
+    # where even this is too much the terminal breaks the line: Rich would cut what is to be whole
+    console.width = max(console.width, narrowest)
+    console.print(drawn)
 
 
 def show_error(error: HomecaError, *, as_json: bool) -> None:

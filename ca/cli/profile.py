@@ -81,6 +81,7 @@ def list_profiles(home: HomeOption = None, as_json: JsonOption = False) -> None:
     table(
         ("Name", "For", "Days", "At most", "Suits", "From"),
         [_entry_cells(name, found, error) for name, found, error in entries],
+        whole=("Name",),
     )
 
 

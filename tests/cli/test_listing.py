@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -83,6 +84,20 @@ def test_a_terminal_gets_columns_whose_serials_show_takes(common_house: House) -
     short = laptop.split()[0]
     assert len(short) == 16
     assert "CN=laptop.home.arpa" in run(common_house, "show", short).text
+
+
+@pytest.mark.parametrize("columns", ["80", "40", "20"])
+def test_no_terminal_is_so_narrow_that_a_serial_is_broken(
+    common_house: House, columns: str
+) -> None:
+    shown = on_terminal(
+        common_house, "list", environment={"NO_COLOR": "1", "COLUMNS": columns}
+    ).decode()
+
+    for stem in ("laptop", "nas", "brief"):
+        assert common_house.serial(stem)[:16] in shown
+    rows = run(common_house, "list").text.splitlines()[1:]
+    assert len(re.findall(r"20\d\d-\d\d-\d\d", shown)) == len(rows)
 
 
 def test_csv_has_a_header_and_whole_times(common_house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, good, result, say
+from ca.cli.output import day, document, good, many, result, say
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import NotFound, UsageError
 from ca.interfaces.issuing import CertificateRecord
@@ -78,9 +78,7 @@ def lost(
         records = _find(device, found)
         old_lists = _old_lists(records, found)
         if dry_run:
-            for record in records:
-                result(f"would revoke {_named(record)}")
-            say(f"{len(records)} certificates; nothing was changed")
+            _preview(records, why, invalidity, as_json=as_json)
             return
         from ca.services.lost import effects, lose
 
@@ -125,6 +123,11 @@ def _find(device: str, found: Facility) -> tuple[CertificateRecord, ...]:
 def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[CertificateRecord, ...]:
     from ca.services.lost import certificates_of, common_name, with_their_keys
 
+    if any(record.serial == issuer.serial for issuer in found.store.issuers()):
+        raise NotFound(
+            f"{_named(record)} is an issuer of this CA, not a device",
+            remedy=f"take an intermediate back with `homeca revoke {serial_text(record.serial)}`",
+        )
     name = common_name(record)
     by_key = with_their_keys([record], found.store, at=found.clock())
     if not name:
@@ -152,7 +155,28 @@ def _old_lists(records: tuple[CertificateRecord, ...], found: Facility) -> datet
 
 
 def _named(record: CertificateRecord) -> str:
-    return f"{serial_text(record.serial)} {visible(record.subject)}, until {day(record.not_after)}"
+    who = record.subject or ", ".join(record.names)
+    return f"{serial_text(record.serial)} {visible(who)}, until {day(record.not_after)}"
+
+
+def _preview(
+    records: tuple[CertificateRecord, ...],
+    reason: Reason,
+    invalidity: datetime | None,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        document(
+            dry_run=True,
+            would_revoke=[_fields(record) for record in records],
+            reason=reason.value,
+            invalidity=invalidity,
+        )
+        return
+    for record in records:
+        result(f"would revoke {_named(record)}")
+    say(f"{many(len(records), 'certificate')}; nothing was changed")
 
 
 def _print(
@@ -181,6 +205,15 @@ def _print(
         say("next: `homeca crl`; until then nobody outside knows")
 
 
+def _fields(record: CertificateRecord) -> dict[str, Any]:
+    return {
+        "serial": serial_text(record.serial),
+        "subject": record.subject,
+        "names": list(record.names),
+        "not_after": record.not_after,
+    }
+
+
 def _print_json(
     records: tuple[CertificateRecord, ...],
     reason: Reason,
@@ -189,15 +222,7 @@ def _print_json(
     invalidity: datetime | None,
 ) -> None:
     document(
-        revoked=[
-            {
-                "serial": serial_text(record.serial),
-                "subject": record.subject,
-                "names": list(record.names),
-                "not_after": record.not_after,
-            }
-            for record in records
-        ],
+        revoked=[_fields(record) for record in records],
         reason=reason.value,
         invalidity=invalidity,
         crls=[crl_fields(one) for one in cuts],

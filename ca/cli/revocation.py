@@ -76,7 +76,9 @@ def revoke(
         record = find_certificate(certificate, found.store)
         failpoint("certificate.found")
         if dry_run:
-            say(f"would revoke {_named(record)} ({reason}); nothing was changed")
+            if wanted is not None:
+                service.check_revocable(record, found, invalidity=invalidity, now=found.clock())
+            _preview(record, wanted, as_json=as_json, invalidity=invalidity)
             return
         keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
         with found.changing(*keys, although_unreachable=wanted is not None):
@@ -102,6 +104,28 @@ def _reason(text: str) -> Reason | None:
 
 def _named(record: CertificateRecord) -> str:
     return f"{serial_text(record.serial)} {visible(record.subject)}"
+
+
+def _preview(
+    record: CertificateRecord,
+    reason: Reason | None,
+    *,
+    as_json: bool,
+    invalidity: datetime | None,
+) -> None:
+    if as_json:
+        document(
+            dry_run=True,
+            serial=serial_text(record.serial),
+            subject=record.subject,
+            revoked=reason is not None,
+            reason=reason.value if reason is not None else None,
+            invalidity=invalidity,
+        )
+    elif reason is None:
+        say(f"would release {_named(record)}; nothing was changed")
+    else:
+        say(f"would revoke {_named(record)} ({reason.value}); nothing was changed")
 
 
 def _report(

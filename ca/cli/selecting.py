@@ -34,6 +34,11 @@ def find_certificate(text: str, store: CertificateStore) -> CertificateRecord:
     if path.is_file():
         return _by_file(path, store)
     found = _by_digits(text, store, least=_SURE)
+    if not found and _by_digits(text, store, least=_ENOUGH):
+        raise NotFound(
+            f"{visible(text)!r} is too little of a serial to act on",
+            remedy=f"write {_SURE} digits or more; `homeca show {visible(text)}` shows them all",
+        )
     return _one(found, f"serial {serial_text(found[0].serial) if found else text}")
 
 

@@ -69,19 +69,7 @@ def revoke(
     Raises: RevocationRefused for a root, for a second revocation, for a date to come.
     """
     now = facility.check_clock()
-    if invalidity is not None and invalidity > now:
-        raise RevocationRefused(
-            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
-            remedy="give --when a moment that has passed; the revocation itself is dated now",
-        )
-    issuer = next(
-        (a.issuer for a in authorities(facility.store) if a.issuer.certificate == record.der), None
-    )
-    if issuer is not None and issuer.role is Role.ROOT:
-        raise RevocationRefused(
-            "a root cannot be revoked: nobody would ask it about itself",
-            remedy="remove it from the devices that trust it, and start a new --home",
-        )
+    issuer = check_revocable(record, facility, invalidity=invalidity, now=now)
     revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
     failpoint("revocation.decided")
     with facility.changing(although_unreachable=True):
@@ -95,6 +83,29 @@ def revoke(
             # a revoked intermediate signs nothing more but its own CRLs
             facility.store.set_issuer_state(issuer.id, IssuerState.RETIRED, at=now)
     return revocation
+
+
+def check_revocable(
+    record: CertificateRecord, facility: Facility, *, invalidity: datetime | None, now: datetime
+) -> IssuerRecord | None:
+    """The issuer whose certificate this is, None for a device's.
+
+    Raises: RevocationRefused for a root, for a date to come.
+    """
+    if invalidity is not None and invalidity > now:
+        raise RevocationRefused(
+            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
+            remedy="give --when a moment that has passed; the revocation itself is dated now",
+        )
+    issuer = next(
+        (a.issuer for a in authorities(facility.store) if a.issuer.certificate == record.der), None
+    )
+    if issuer is not None and issuer.role is Role.ROOT:
+        raise RevocationRefused(
+            "a root cannot be revoked: nobody would ask it about itself",
+            remedy="remove it from the devices that trust it, and start a new --home",
+        )
+    return issuer
 
 
 def release(record: CertificateRecord, facility: Facility) -> None:

@@ -100,6 +100,20 @@ def test_a_dry_run_shows_and_changes_nothing(house: House) -> None:
     assert revoked_by(house, "laptop.home.arpa", "--no-crl") == {house.serial("laptop")}
 
 
+def test_a_dry_run_as_json_is_one_document_of_what_would_go(house: House) -> None:
+    told = house.homeca.json("lost", "laptop.home.arpa", "--dry-run")
+    assert told["dry_run"] is True
+    assert [one["serial"] for one in told["would_revoke"]] == [house.serial("laptop")]
+    assert not refused_by_openssl(house, "laptop")
+
+
+def test_an_issuer_is_said_to_be_one_and_no_lost_device(house: House) -> None:
+    told = house.homeca.run("lost", house.home / "certs/intermediate-1.pem", "--dry-run")
+    assert told.returncode == 1
+    assert "is an issuer of this CA, not a device" in told.stderr
+    assert "nothing needs doing" not in told.stderr
+
+
 def test_who_refuses_it_is_told_for_each_purpose_of_the_device(house: House) -> None:
     phone = house.homeca.must("lost", "laptop.home.arpa", "--no-crl")
     assert "OpenVPN" in phone

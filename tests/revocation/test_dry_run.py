@@ -1,0 +1,51 @@
+"""`homeca revoke --dry-run`: it says what the command would do, and does none of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.house import House
+
+LATER = "2999-01-01"
+
+
+def test_a_dry_run_as_json_is_one_document_and_revokes_nothing(house: House) -> None:
+    told = house.homeca.json("revoke", house.file("nas.crt"), "--dry-run")
+    assert (told["dry_run"], told["revoked"]) == (True, True)
+    assert told["serial"] == house.serial("nas")
+    assert house.homeca.json("show", house.serial("nas"))["state"] == "valid"
+
+
+def test_a_dry_run_of_a_release_says_release(house: House) -> None:
+    told = house.homeca.run(
+        "revoke", house.file("parked.crt"), "--reason", "removeFromCRL", "--dry-run"
+    )
+    assert "would release" in told.stderr
+    assert house.homeca.json("show", house.serial("parked"))["state"] == "on hold"
+
+
+def test_the_beginning_of_a_serial_that_is_too_short_is_not_said_to_be_unknown(
+    house: House,
+) -> None:
+    short = house.serial("nas")[:6]
+    told = house.homeca.run("revoke", short, "--dry-run")
+    assert told.returncode == 1
+    assert "was not issued by this CA" not in told.stderr
+    assert f"`homeca show {short}`" in told.stderr
+    assert house.serial("nas") in house.homeca.must("show", short)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "options"),
+    [("home/certs/root.pem", ()), ("nas.crt", ("--when", LATER))],
+    ids=["a root", "a date to come"],
+)
+def test_a_dry_run_refuses_what_the_command_would_refuse(
+    house: House, certificate: str, options: tuple[str, ...]
+) -> None:
+    path: Path = house.place / certificate
+    dry = house.homeca.run("revoke", path, *options, "--dry-run")
+    assert (dry.returncode, "refused.revocation" in dry.stderr) == (3, True)
+    assert house.homeca.run("revoke", path, *options).stderr == dry.stderr

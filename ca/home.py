@@ -20,6 +20,7 @@ from ca.errors import (
     OutputExists,
     OutputFailed,
     StoreGone,
+    UsageError,
 )
 from ca.files import (
     PRIVATE_FILE,
@@ -28,6 +29,7 @@ from ca.files import (
     read_bounded,
     write_whole,
 )
+from ca.names.showing import visible
 
 
 def default_home() -> Path:
@@ -39,6 +41,39 @@ def default_home() -> Path:
         return Path("/var/lib/homeca")
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local/share") / "homeca"
+
+
+#: By which a directory is known as a home: SQLite's record, a node's identity.
+_MARKS = ("homeca.db", "node")
+_OWN_FILES = frozenset(
+    {
+        "homeca.db",
+        "homeca.db-wal",
+        "homeca.db-shm",
+        "homeca.toml",
+        "node",
+        "backups.json",
+        ".tpm.lock",
+        ".issuing.lock",
+        ".crl.lock",
+    }
+)
+_OWN_DIRECTORIES = frozenset({"keys", "tpm"})
+
+
+def refuse_as_output(path: Path) -> None:
+    """No result takes the place of what a home lives on, --force or not.
+
+    Raises: UsageError for the record, the settings, a key or the TPM's state of any home.
+    """
+    place = Path(os.path.realpath(path.parent))
+    own = (place, path.name in _OWN_FILES), (place.parent, place.name in _OWN_DIRECTORIES)
+    for home, is_own in own:
+        if is_own and any((home / mark).exists() for mark in _MARKS):
+            raise UsageError(
+                f"{visible(str(path))!r} belongs to the CA in {visible(str(home))!r}",
+                remedy="choose another file to write to",
+            )
 
 
 class Home(Struct, frozen=True):

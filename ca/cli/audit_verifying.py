@@ -14,7 +14,7 @@ from ca.cli.options import chosen_home, read_owner_auth
 from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, many, result, say, warn
 from ca.errors import CertificateMalformed, OutputFailed, Violation
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
-from ca.home import Home
+from ca.home import Home, refuse_as_output
 from ca.interfaces.custody import CustodyKind
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
@@ -166,6 +166,7 @@ def make_checkpoint(home: Path | None, *, tpm: str | None, out: Path | None, for
     if out is None or str(out) == "-":
         print(text, end="")
     else:
+        refuse_as_output(out)
         write_whole(out, text.encode("ascii"), mode=PUBLIC_FILE, replace=force)
         say(f"written to {visible(str(out))}: keep it where nobody who reaches this machine can")
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:

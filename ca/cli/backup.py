@@ -12,7 +12,7 @@ from ca.cli.options import HomeOption, JsonOption, TpmOption, chosen_home, read_
 from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.progress import Progress
 from ca.errors import UsageError
-from ca.home import Home
+from ca.home import Home, refuse_as_output
 from ca.names.showing import shell_word, visible
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def backup(
     """
     from ca.services.backup import make_backup
 
+    refuse_as_output(file)
     key = _to(recipient or [], passphrase_file)
     with facility(home) as found:
         made = make_backup(file, key, found, with_software_tpm=include_software_tpm, replace=force)

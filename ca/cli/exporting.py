@@ -10,6 +10,7 @@ from ca.encoding.containers import fingerprint, pem, pkcs7_certificates
 from ca.encoding.inspect import read_certificate
 from ca.errors import HomeMissing, NotFound, UsageError
 from ca.files import PUBLIC_FILE, write_whole
+from ca.home import refuse_as_output
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
 from ca.interfaces.store import CertificateStore
 
@@ -40,6 +41,7 @@ def export_part(
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
     else:
+        refuse_as_output(target)
         write_whole(target, octets, mode=PUBLIC_FILE, replace=force)
         result_file(target)
     for der in ders:

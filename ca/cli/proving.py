@@ -9,6 +9,7 @@ from ca.cli.opening import SOFTWARE_TPM, facility
 from ca.cli.output import document, fields, good, result, say, warn
 from ca.errors import StatementRefused
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
+from ca.home import refuse_as_output
 from ca.interfaces.custody import CustodyKind
 from ca.names.showing import visible
 
@@ -43,6 +44,7 @@ def make_statement(
         custody = found.store.custody()
     proven = verified(text, nonce=nonce)
     if out is not None and str(out) != "-":
+        refuse_as_output(out)
         write_whole(out, text.encode("ascii"), mode=PUBLIC_FILE, replace=force)
         if as_json:
             document(file=str(out), keys=[_as_json(one) for one in proven])

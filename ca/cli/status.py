@@ -13,7 +13,8 @@ from msgspec.structs import asdict, replace
 from ca.cli.describing.words import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
 from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
-from ca.errors import LedgerBroken
+from ca.errors import LedgerBroken, OutputExists
+from ca.home import refuse_as_output
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.nodes import NodeRecord
@@ -56,8 +57,22 @@ def write_calendar(path: Path, home: Path | None) -> None:
     if str(path) == "-":
         sys.stdout.buffer.write(octets)
         return
+    refuse_as_output(path)
+    if path.exists() and not _is_calendar(path):
+        raise OutputExists(
+            f"{visible(str(path))!r} exists and is no calendar", remedy="choose another file"
+        )
     write_whole(path, octets, mode=PRIVATE_FILE, replace=True)
     result(f"{visible(str(path))}: {many(len(ends), 'date')}")
+
+
+def _is_calendar(path: Path) -> bool:
+    """Only a calendar is replaced unasked."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(15) == b"BEGIN:VCALENDAR"
+    except OSError:
+        return False
 
 
 def _of_ledger(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ca.errors import OutputExists, UsageError
+from ca.home import refuse_as_output
 from ca.names.showing import visible
 
 STANDARD_STREAM = "-"
@@ -81,8 +82,9 @@ def request_target(out: Path | None, inf: Path | None, name: str, *, force: bool
 
 
 def require_free(target: Path, *, force: bool) -> None:
-    """Raises: OutputExists; UsageError where there is no such directory."""
-    if target.exists() and not force:
+    """Raises: OutputExists; UsageError for a home's own file, or where there is no directory."""
+    refuse_as_output(target)
+    if (target.exists() or target.is_symlink()) and not force:
         raise OutputExists(
             f"{visible(str(target))!r} exists already",
             remedy="choose another name with --out, or add --force",

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from ca.errors import CustodyError, Violation
+from ca.errors import CustodyError, SettingsMalformed, Violation
 from ca.failpoints import failpoint
-from ca.files import check_private
+from ca.files import check_private, read_bounded
 from ca.home import Home
 from ca.interfaces.custody import Custody, KeyCustody
 from ca.interfaces.issuing import Settlement
 from ca.interfaces.nodes import Node
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Clock, Secret
-from ca.settings import Settings, read_settings
+from ca.settings import MAX_SIZE, Settings, read_settings
 
 if TYPE_CHECKING:
     from ca.keys.tpm.custody import TpmCustody
@@ -74,11 +74,20 @@ class Opening(Struct, frozen=True, kw_only=True):
 
 
 def open_settings(home: Home) -> Settings:
-    """homeca.toml, or the defaults when there is none. Raises: SettingsMalformed."""
-    try:
-        octets = home.settings.read_bytes()
-    except FileNotFoundError:
+    """homeca.toml, or the defaults when there is none. Raises: SettingsMalformed, OutputFailed."""
+    path = home.settings
+    if not path.exists() and not path.is_symlink():
         return Settings()
+    if not path.is_file():  # a device never ends, a pipe never begins, a link to nothing hides
+        raise SettingsMalformed(
+            f"{str(path)!r} is not a file", remedy="put a file there, or nothing at all"
+        )
+    try:
+        octets = read_bounded(path, MAX_SIZE)
+    except ValueError as error:
+        raise SettingsMalformed(
+            f"{str(path)!r} has {error}", remedy="keep settings in it and nothing else"
+        ) from error
     return read_settings(octets)
 
 

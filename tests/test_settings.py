@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.errors import SettingsMalformed
+from ca.home import Home
 from ca.names.showing import visible
 from ca.permitted import NamePolicy
-from ca.settings import HOME_NETWORKS, HOME_TREES, Settings, read_settings
+from ca.settings import HOME_NETWORKS, HOME_TREES, MAX_SIZE, Settings, read_settings
+from ca.wiring import open_settings
 
 WHOLE = b"""\
 base_url = "http://ca.home.arpa/"
@@ -114,3 +118,26 @@ def test_any_octets_are_settings_or_a_settings_error(octets: bytes) -> None:
         assert isinstance(read_settings(octets), Settings)
     except SettingsMalformed as error:
         assert visible(error.problem) == error.problem  # noqa: PT017 - comments are settings too
+
+
+def test_a_home_without_settings_has_the_defaults(tmp_path: Path) -> None:
+    assert open_settings(Home(tmp_path)) == Settings()
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("kind", ["directory", "pipe", "endless", "nowhere", "long"])
+def test_what_is_no_file_of_settings_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    settings = tmp_path / "homeca.toml"
+    match kind:
+        case "directory":
+            settings.mkdir()
+        case "pipe":
+            os.mkfifo(settings)
+        case "endless":
+            settings.symlink_to("/dev/zero")
+        case "nowhere":
+            settings.symlink_to(tmp_path / "nowhere")
+        case "long":
+            settings.write_bytes(b"#" * (MAX_SIZE + 1))
+    with pytest.raises(SettingsMalformed, match=r"homeca\.toml"):
+        open_settings(Home(tmp_path))

@@ -106,6 +106,13 @@ def test_a_distinguished_name_reads_back_from_its_text(rdns: list[list[tuple[str
     assert DistinguishedName.parse(str(dn)) == dn
 
 
+def test_no_name_is_said_to_be_empty_and_not_to_end_in_a_dot() -> None:
+    for text in ("", " "):
+        with pytest.raises(IllegalName, match="is empty") as refused:
+            parse_general_name(text)
+        assert "dot" not in refused.value.remedy
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_name_or_an_illegal_name(text: str) -> None:
     for parse in (DistinguishedName.parse, parse_general_name, DNSName.parse, IPName.parse,

@@ -33,7 +33,9 @@ def dns_labels(text: str) -> tuple[str, ...]:
     if not name.isascii():
         name = _a_labels(name)
     name = name.lower()
-    if not name or name.endswith("."):
+    if not name:
+        raise IllegalName("the DNS name is empty", remedy="give a name, or leave it out")
+    if name.endswith("."):
         raise IllegalName(
             f"{shown!r} is not a DNS name", remedy="write it without a dot at the end"
         )

@@ -94,6 +94,11 @@ class Home(Struct, frozen=True):
         return self.path / "keys"
 
     @property
+    def profile_signing_key(self) -> Path:
+        """What signs the Apple profiles of kits; made with the first of them."""
+        return self.keys / "profile-signing.tss"
+
+    @property
     def tpm(self) -> Path:
         return self.path / "tpm"
 

@@ -163,6 +163,7 @@ def inspect_keys(home: Home, issuers: Sequence[IssuerRecord]) -> Iterator[Findin
         if issuer.has_key and (home.path / issuer.key_file).is_file():
             yield from _inspect_key(home.path / issuer.key_file, issuer)
     known = {home.path / issuer.key_file for issuer in issuers if issuer.has_key}
+    known.add(home.profile_signing_key)
     for path in _below(home.keys):
         if path not in known and not path.name.startswith("."):
             yield warning(

@@ -7,7 +7,6 @@ It has no PIN: all it can do is vouch for a profile that a person then installs 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -30,7 +29,6 @@ from ca.services.issuance import Issuance, NotIssued
 from ca.services.preparation import Order, Preparation
 
 PROFILE = "profile-signing"
-KEY_FILE = f"{PROFILE}.tss"
 
 #: RSA, with which every example of Apple's signs; nobody says that phones take ECDSA here.
 KIND = RSA_2048
@@ -75,7 +73,7 @@ def sign_profile(document: bytes, facility: Facility) -> bytes:
 
 
 def _key(facility: Facility) -> _Key:
-    path = _path(facility)
+    path = facility.home.profile_signing_key
     if not path.exists():
         try:
             return _make_key(facility, replace=False)
@@ -87,16 +85,12 @@ def _key(facility: Facility) -> _Key:
 def _make_key(facility: Facility, *, replace: bool) -> _Key:
     """The blob is on disk before a certificate names it; one without a certificate harms nobody."""
     sealed = facility.custody().create(KIND, pin=None)
-    write_whole(_path(facility), sealed.pem, mode=PRIVATE_FILE, replace=replace)
+    write_whole(facility.home.profile_signing_key, sealed.pem, mode=PRIVATE_FILE, replace=replace)
     return _Key(sealed.pem, sealed.spki)
 
 
 def _read(pem: bytes) -> _Key:
     return _Key(pem, PublicArea.from_tpm2b(TssKey.from_pem(pem).public).spki)
-
-
-def _path(facility: Facility) -> Path:
-    return facility.home.keys / KEY_FILE
 
 
 def _usable(key: _Key, facility: Facility, *, now: datetime) -> CertificateRecord | None:

@@ -422,6 +422,13 @@ def test_a_missing_key_blob_is_found(house: House) -> None:
     assert "check.key.file-missing" in errors(house)
 
 
+def test_the_key_that_signs_profiles_is_no_stray(house: House) -> None:
+    house.homeca.must("kit", "--for", "trust", "--out", house.place / "kit")
+
+    assert (house.home / "keys/profile-signing.tss").is_file()
+    assert findings(house) == []
+
+
 def test_a_stray_key_file_is_told(house: House) -> None:
     stray = house.home / "keys/old.tss"
     stray.write_bytes(b"x")

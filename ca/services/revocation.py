@@ -22,7 +22,7 @@ from ca.errors import ClockSuspect, RevocationRefused
 from ca.failpoints import failpoint
 from ca.files import locked
 from ca.interfaces.custody import Signer
-from ca.interfaces.issuing import CertificateRecord, IssuerRecord, IssuerState, Role
+from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role
 from ca.interfaces.revocation import CrlRecord, Reason, Revocation
 from ca.interfaces.values import ONE_SECOND, Serial
 from ca.lint.gate import LintedCrlTbs, lint_crl_tbs
@@ -63,7 +63,7 @@ def revoke(
     *,
     invalidity: datetime | None = None,
 ) -> Revocation:
-    """Record it durably; the next CRL carries it.
+    """Record it durably; the next CRL carries it. A revoked intermediate retires with it.
 
     invalidity: since when the key is suspected lost (§5.3.2); never in the future.
     Raises: RevocationRefused for a root, for a second revocation, for a date to come.
@@ -79,9 +79,6 @@ def revoke(
             revocation,
             entry=crl_entry(record.serial, now, reason, invalidity),
         )
-        if issuer is not None and issuer.state is IssuerState.ACTIVE:
-            # a revoked intermediate signs nothing more but its own CRLs
-            facility.store.set_issuer_state(issuer.id, IssuerState.RETIRED, at=now)
     return revocation
 
 

@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, selec
 
 from ca.encoding import ledger as details
 from ca.errors import NotFound, RevocationRefused
-from ca.interfaces.issuing import State
+from ca.interfaces.issuing import IssuerState, State
 from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line
-from ca.store.tables import certificates, revocations
+from ca.store.tables import certificates, issuers, revocations
 from ca.store.types import is_storable
 
 #: Lines fetched at a time: the memory a CRL of any length needs here.
@@ -35,6 +35,7 @@ class RevocationRows(LedgerRows):
     ) -> None:
         """Open a line, or turn a certificateHold into a permanent one.
 
+        An issuer that it is the certificate of retires in the same commit.
         entry:  DER of the line, kept as it is for every CRL to come.
         Raises: RevocationRefused when it is there for good, or was never issued; NotFound.
         """
@@ -166,6 +167,21 @@ def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, en
             )
         _end(connection, line.id, at=revocation.revoked_at)
     add_line(act, issuer_id, serial, revocation, not_after=not_after, entry=entry)
+    _retire(act, issuer_id, serial, at=revocation.revoked_at)
+
+
+def _retire(act: Act, issuer_id: int, serial: Serial, *, at: datetime) -> None:
+    """A revoked intermediate signs nothing more but its own CRLs; no crash comes between."""
+    this = and_(
+        issuers.c.parent_id == issuer_id,
+        issuers.c.serial == serial,
+        issuers.c.state == IssuerState.ACTIVE,
+    )
+    found = act.connection.scalars(select(issuers.c.id).where(this).with_for_update()).all()
+    for number in found:
+        change = update(issuers).where(issuers.c.id == number)
+        act.connection.execute(change.values(state=IssuerState.RETIRED))
+        act.note(LedgerEvent.ISSUER_RETIRED, at=at, issuer_id=number)
 
 
 def add_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import shutil
@@ -237,6 +238,20 @@ def test_an_older_backup_that_is_accepted_revokes_again_what_the_list_knows(
     back = restored(house, backup, identity, "--crl", lists, "--accept-older")
     assert certificates(back) == certificates(house)
     assert back.homeca.json("crl")["crls"][1]["entries"] == 3
+
+
+def test_an_intermediate_that_a_list_revokes_signs_nothing_in_the_restored_home(
+    house: House, identity: Path
+) -> None:
+    backup = backed_up(house, identity)
+    homeca = house.homeca
+    homeca.must("revoke", house.home / "certs/intermediate-1.pem", "--reason", "cACompromise")
+    homeca.must("crl")
+    lists = house.home / "crl/root.crl"
+    back = restored(house, backup, identity, "--crl", lists, "--accept-older")
+    status = json.loads(back.homeca.run("status", "--json").stdout)
+    states = {one["slug"]: one["state"] for one in status["issuers"]}
+    assert states == {"root": "active", "intermediate-1": "retired"}
 
 
 def test_a_list_that_is_older_than_the_backup_hinders_nothing(house: House, identity: Path) -> None:

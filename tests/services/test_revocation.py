@@ -9,8 +9,10 @@ import pytest
 from cryptography import x509
 
 from ca.errors import ClockSuspect, RequestRefused, RevocationRefused, StoreUnwritable
+from ca.failpoints import arm
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.revocation import Reason, Revocation
+from ca.interfaces.values import Serial
 from ca.services.facility import authorities, signing_authority
 from ca.services.revocation import cut_crls, release, revoke, still_live
 from tests.services.rig import (
@@ -138,6 +140,30 @@ def test_a_revoked_intermediate_signs_only_its_own_crls(rig: Rig) -> None:
         assert signing_authority(authorities(facility.store)).issuer.slug == "root"
     assert serials(cut(rig, "root")) == {intermediate.serial}
     assert serials(cut(rig)) == {leaf}
+
+
+class _Death(BaseException):
+    """The process ends here."""
+
+
+def test_a_revocation_that_is_cut_off_leaves_no_revoked_intermediate_that_signs(rig: Rig) -> None:
+    def die(name: str) -> None:
+        if name == "store.committed":
+            raise _Death
+
+    with rig.facility() as facility:
+        intermediate = facility.store.issuers()[1]
+        (row,) = facility.store.by_serial(Serial(intermediate.serial or 0))
+        arm(die)
+        try:
+            with pytest.raises(_Death):
+                revoke(row, Reason.CA_COMPROMISE, facility)
+        finally:
+            arm(None)
+    with rig.facility() as facility:
+        (row,) = facility.store.by_serial(row.serial)
+        assert row.is_revoked
+        assert facility.store.issuers()[1].state is IssuerState.RETIRED
 
 
 # ---------------------------------------------------------------- the lists

@@ -69,7 +69,7 @@ def revoke(
     Raises: RevocationRefused for a root, for a second revocation, for a date to come.
     """
     now = facility.check_clock()
-    issuer = check_revocable(record, facility, invalidity=invalidity, now=now)
+    check_revocable(record, facility, invalidity=invalidity, now=now)
     revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
     failpoint("revocation.decided")
     with facility.changing(although_unreachable=True):
@@ -84,11 +84,8 @@ def revoke(
 
 def check_revocable(
     record: CertificateRecord, facility: Facility, *, invalidity: datetime | None, now: datetime
-) -> IssuerRecord | None:
-    """The issuer whose certificate this is, None for a device's.
-
-    Raises: RevocationRefused for a root, for a date to come.
-    """
+) -> None:
+    """Raises: RevocationRefused for a root, for a date to come."""
     if invalidity is not None and invalidity > now:
         raise RevocationRefused(
             f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
@@ -102,7 +99,6 @@ def check_revocable(
             "a root cannot be revoked: nobody would ask it about itself",
             remedy="remove it from the devices that trust it, and start a new --home",
         )
-    return issuer
 
 
 def release(record: CertificateRecord, facility: Facility) -> None:

@@ -567,6 +567,12 @@ class BackupStale(Refused):
     code = "refused.backup-stale"
 
 
+class BackupStrange(Refused):
+    """A backup whose settings would have a program started: whoever made it, runs what he likes."""
+
+    code = "refused.backup-strange"
+
+
 class DrillFailed(BackupError):
     """A backup that opens, and from which this CA would not come back as it was."""
 

@@ -177,6 +177,7 @@ def restore(
         lists=_lists(crl or []),
         witnesses=[remembered],
         accept_older=accept_older,
+        tpm=tpm,
         at=system_clock(),
     )
     if as_json:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from msgspec import Struct, to_builtins
+from msgspec import MsgspecError, Struct, convert, to_builtins
 
 from ca.encoding.age import Opened, sealed_size
 from ca.encoding.age_keys import Identity, Passphrase, damaged
@@ -30,6 +31,7 @@ from ca.interfaces.values import ONE_SECOND
 FORMAT = 1
 MANIFEST = "homeca-backup.json"
 _MANIFEST_LIMIT = 16 << 20
+_SIZE_LIMIT = 1 << 63
 _BLOCK = 512
 _PIECE = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,25 +108,26 @@ class Manifest(Struct, frozen=True, kw_only=True):
             )
         try:
             return _checked(fields)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, MsgspecError) as error:
             raise damaged("its manifest does not say what it should") from error
 
 
 def _checked(fields: Mapping[str, Any]) -> Manifest:
-    members = tuple(Member(**one) for one in fields["members"])
+    members = convert(fields["members"], tuple[Member, ...])
     for member in members:
         _check_path(member.path)
-        if not isinstance(member.size, int) or member.size < 0 or member.mode & ~0o777:
+        if not 0 <= member.size < _SIZE_LIMIT or member.mode & ~0o777:
             raise ValueError(member.path)
     paths = [member.path for member in members]
     if len(set(paths)) != len(paths) or not {RECORD, SETTINGS} & set(paths):
         raise ValueError("members")
-    numbers = {name: int(fields[name]) for name in ("certificates", "revoked", "entries", "octets")}
+    names = ("certificates", "revoked", "entries", "octets")
+    numbers = {name: convert(fields[name], int) for name in names}
     return Manifest(
         made_at=datetime.strptime(fields["made_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         homeca=str(fields["homeca"]),
         software_tpm=bool(fields["software_tpm"]),
-        issuers=tuple(KnownIssuer(**one) for one in fields["issuers"]),
+        issuers=convert(fields["issuers"], tuple[KnownIssuer, ...]),
         members=members,
         **numbers,
     )
@@ -137,6 +140,7 @@ def _check_path(path: str) -> None:
     directory, _, name = path.partition("/")
     if directory not in DIRECTORIES or name in (".", "..") or not _NAME.fullmatch(name):
         raise ValueError(path)
+    os.fsencode(path)  # half a surrogate names no file
 
 
 # ---------------------------------------------------------------- writing

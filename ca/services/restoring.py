@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -22,6 +23,7 @@ from ca.errors import (
     AlreadyInitialised,
     BackupDamaged,
     BackupStale,
+    BackupStrange,
     DrillFailed,
     OutputFailed,
     SettingsMalformed,
@@ -31,6 +33,7 @@ from ca.errors import (
 from ca.files import sync_directory
 from ca.home import Home
 from ca.interfaces.ledger import LedgerEvent
+from ca.names.showing import visible
 from ca.services.backup import remember
 from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading
 from ca.services.facility import Facility
@@ -39,7 +42,7 @@ from ca.services.forgotten import what_lists_know
 from ca.services.inspection import inspect
 from ca.services.premises import inspect_keys
 from ca.services.scratch import scratch_directory
-from ca.settings import read_settings
+from ca.settings import Settings, read_settings
 
 #: Opens a home that a backup was unpacked into: its record, and no TPM.
 Open = Callable[[Home], AbstractContextManager[Facility]]
@@ -51,6 +54,9 @@ Witness = Callable[[Facility], Iterable[Violation]]
 NUMBERS_LEFT_OUT = 1 << 20
 
 _LISTED = 20
+
+#: Ways to a TPM that start no program and load no library but libtss2's own.
+_PLAIN_TCTI = re.compile(r"(auto|embedded|(device|swtpm|mssim|tabrmd)(:.*)?)\Z", re.DOTALL)
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -70,6 +76,7 @@ def restore(
     lists: Sequence[CrlFacts] = (),
     witnesses: Sequence[Witness] = (),
     accept_older: bool = False,
+    tpm: str | None = None,
     at: datetime,
 ) -> Restored:
     """Make `home`, which must not be there or be an empty directory, from a backup.
@@ -78,9 +85,11 @@ def restore(
                again where the backup has the certificate.
     witnesses: asked whether the backup is of the newest state they know of.
                Neither is asked when the record is in PostgreSQL and not in the backup.
+    tpm:       the TCTI that the operator named.
     Raises:    AlreadyInitialised; UsageError for lists that no record can be held against;
                BackupError's leaves; BackupStale with everything that would be
-               forgotten, unless `accept_older`; StoreError, OutputFailed.
+               forgotten, unless `accept_older`; BackupStrange for a way to the TPM that starts a
+               program, unless it is `tpm`; StoreError, OutputFailed.
     """
     _check_empty(home.path)
     with (
@@ -90,11 +99,15 @@ def restore(
         staged = Home(scratch / "home")
         unpack(reading, staged.path)
         if not reading.manifest.has_record:
-            _check_elsewhere(staged, lists)
+            settings = _check_elsewhere(staged, lists)
+            _check_way(settings.tpm, tpm)
             _appear(staged.path, home.path)
             return Restored(home=home, manifest=reading.manifest, forgotten=())
         with opened(staged) as facility:
             _check_record(facility, reading.manifest)
+            custody = facility.store.custody()
+            for way in (facility.settings.tpm, custody.tcti if custody is not None else None):
+                _check_way(way, tpm)
             known = what_lists_know(lists, facility)
             others = [found for witness in witnesses for found in witness(facility)]
             forgotten = (*known.violations, *others)
@@ -187,7 +200,18 @@ def _check_record(facility: Facility, manifest: Manifest) -> None:
         )
 
 
-def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> None:
+def _check_way(tcti: str | None, named: str | None) -> None:
+    """Anybody can make a backup for a recipient: it starts no program. Raises: BackupStrange."""
+    if tcti in (None, "", named) or _PLAIN_TCTI.match(tcti):
+        return
+    raise BackupStrange(
+        f"the backup would have a program or library of its choice reach the TPM: "
+        f"{visible(tcti)[:200]!r}",
+        remedy="if that is yours, give the same with --tpm; if not, trust nothing in this backup",
+    )
+
+
+def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> Settings:
     """Without a record in it, its settings must say where that is. Raises: BackupDamaged."""
     try:
         settings = read_settings(staged.settings.read_bytes())
@@ -205,6 +229,7 @@ def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> None:
             remedy="leave out --crl; restore the database from its own dump, then run "
             "`homeca check`, which holds the published lists against it",
         )
+    return settings
 
 
 def _stale(manifest: Manifest, forgotten: tuple[Violation, ...]) -> BackupStale:

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from ca.encoding.age import seal
 from ca.encoding.age_keys import Passphrase
-from ca.errors import BackupDamaged, BackupTooNew, HomecaError, NotABackup
+from ca.errors import BackupDamaged, BackupStrange, BackupTooNew, HomecaError, NotABackup
 from ca.home import Home
 from ca.interfaces.values import Secret
+from ca.services.backup import make_backup
 from ca.services.backup_file import (
     Manifest,
     Member,
@@ -29,6 +30,8 @@ from ca.services.backup_file import (
 )
 from ca.services.facility import Facility
 from ca.services.restoring import restore
+from ca.wiring import Opening, ledger_remembers, open_unpacked
+from tests.services.rig import Rig
 
 KEY = Passphrase(Secret(b"hostile"), 10)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -113,6 +116,58 @@ def test_no_member_lies_about_itself(tmp_path: Path, change: dict[str, Any]) -> 
     assert isinstance(tried(tmp_path, plain), BackupDamaged)
 
 
+def test_no_member_has_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    told = json.loads(manifest(DATABASE).as_json())
+    told["members"].append(told["members"][0] | {"path": "keys/\ud800"})
+    octets = json.dumps(told).encode()
+    plain = b"".join(
+        [
+            _header("homeca-backup.json", len(octets), 0o600, NOW),
+            *_padded([octets], len(octets)),
+            *list(tar_of(manifest(DATABASE), {"homeca.db": b"database"}))[3:],
+        ]
+    )
+    assert isinstance(tried(tmp_path, plain), BackupDamaged)
+
+
+WAYS = ["cmd:touch {}", "pcap:device", "./libtss2-tcti-mine.so", "libtss2-tcti-mine.so"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_backup_starts_no_program_on_its_way_to_the_tpm(
+    rig: Rig, tmp_path: Path, way: str
+) -> None:
+    trace = tmp_path / "trace"
+    way = way.format(trace)
+    rig.path.joinpath("homeca.toml").write_text(f'tpm = "{way}"\n')
+    with rig.facility() as facility:
+        make_backup(tmp_path / "backup.age", KEY, facility)
+    home = Home(tmp_path / "back")
+
+    def restored(named: str | None) -> None:
+        asking = Opening(home=home.path, tcti=None, pin=never_asked, on_wait=lambda _: None)
+        restore(
+            tmp_path / "backup.age",
+            KEY,
+            home,
+            opened=open_unpacked,
+            witnesses=[ledger_remembers(asking)] if named is None else (),
+            tpm=named,
+            at=NOW,
+        )
+
+    with pytest.raises(BackupStrange):
+        restored(None)
+    assert not trace.exists()
+    assert not home.path.exists()
+    restored(way)
+    assert home.path.exists(), "the operator named it"
+
+
+def never_asked(_: str) -> Secret:
+    raise AssertionError("no key is used here")
+
+
 def test_a_symbolic_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     plain = bytearray(whole(member_of("keys/root.tss", b"x", 0o600)))
     at = plain.index(b"keys/root.tss", 2048)
@@ -128,6 +183,10 @@ def test_a_symbolic_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) 
         (lambda told: {"format": 1}, BackupDamaged),
         (lambda told: told | {"members": []}, BackupDamaged),
         (lambda told: told | {"made_at": "yesterday"}, BackupDamaged),
+        (lambda told: told | {"octets": float("inf")}, BackupDamaged),
+        (lambda told: told | {"issuers": [{"slug": [], "subject": "", "crl": 0}]}, BackupDamaged),
+        (lambda told: told | {"members": [told["members"][0] | {"path": 5}]}, BackupDamaged),
+        (lambda told: told | {"members": [told["members"][0] | {"size": 1 << 80}]}, BackupDamaged),
         (lambda told: [told], NotABackup),
     ],
 )

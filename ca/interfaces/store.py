@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -163,6 +164,10 @@ class CertificateStore(Protocol):
 
         Raises: ConfigurationError when the record is not in SQLite; StoreError.
         """
+        ...
+
+    def opened_copy(self, path: Path) -> AbstractContextManager[CertificateStore]:
+        """What `copy_to` wrote, to be read."""
         ...
 
     def last_recorded_act(self) -> datetime | None:

@@ -26,12 +26,12 @@ from ca.errors import OutputFailed, UsageError
 from ca.files import PRIVATE_FILE, locked, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.custody import CustodyKind
+from ca.interfaces.store import CertificateStore
 from ca.services.backup_file import (
     DIRECTORIES,
     RECORD,
     KnownIssuer,
     Manifest,
-    Member,
     member_of,
     octets_of,
     tar_of,
@@ -41,6 +41,15 @@ from ca.services.scratch import scratch_directory
 
 _SMALL = 64 << 20
 _TPM = "tpm"
+
+
+class _Content(Struct, frozen=True, kw_only=True):
+    """What a manifest says of the record."""
+
+    certificates: int
+    revoked: int
+    entries: int
+    issuers: tuple[KnownIssuer, ...]
 
 
 class Backup(Struct, frozen=True, kw_only=True):
@@ -128,11 +137,27 @@ def _gather(
         if facility.store.dump_command() is None:
             sources[RECORD], modes[RECORD] = scratch / RECORD, PRIVATE_FILE
             facility.store.copy_to(scratch / RECORD)
+            # what came into the record since then is not in the copy
+            with facility.store.opened_copy(scratch / RECORD) as copy:
+                content = _content(copy, made_at)
+        else:
+            content = _content(facility.store, made_at)
         for path in _small_files(home, with_software_tpm):
             name = path.relative_to(home.path).as_posix()
             sources[name], modes[name] = _taken(path)
     members = tuple(member_of(name, source, modes[name]) for name, source in sources.items())
-    return _manifest(members, facility, with_software_tpm, made_at), sources
+    manifest = Manifest(
+        made_at=made_at,
+        homeca=_version(),
+        certificates=content.certificates,
+        revoked=content.revoked,
+        entries=content.entries,
+        software_tpm=with_software_tpm,
+        issuers=content.issuers,
+        members=members,
+        octets=octets_of(members, made_at),
+    )
+    return manifest, sources
 
 
 def _waiting(lock: Path, what: str, facility: Facility) -> contextlib.AbstractContextManager[None]:
@@ -161,18 +186,12 @@ def _taken(path: Path) -> tuple[bytes, int]:
         ) from error
 
 
-def _manifest(
-    members: tuple[Member, ...], facility: Facility, software_tpm: bool, made_at: datetime
-) -> Manifest:
-    store = facility.store
+def _content(store: CertificateStore, made_at: datetime) -> _Content:
     counts = store.counts(at=made_at)
-    return Manifest(
-        made_at=made_at,
-        homeca=_version(),
+    return _Content(
         certificates=counts.valid + counts.expired + counts.revoked,
         revoked=counts.revoked,
         entries=store.ledger_end().seq,
-        software_tpm=software_tpm,
         issuers=tuple(
             KnownIssuer(
                 slug=issuer.slug,
@@ -181,8 +200,6 @@ def _manifest(
             )
             for issuer in store.issuers()
         ),
-        members=members,
-        octets=octets_of(members, made_at),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class SqlStore(
         self._database = database
         self._node = node
         self._waiting = []
+
+    def opened_copy(self, path: Path) -> AbstractContextManager[SqlStore]:
+        """What `copy_to` wrote, to be read."""
+        return closing(SqlStore(connect(path), self._node))
 
     def close(self) -> None:
         """Give the database back. Nothing is lost without it: each act is committed."""

@@ -10,17 +10,29 @@ import shutil
 import sqlite3
 import subprocess
 import tarfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ca.algorithms import EC_P256
 from ca.encoding.age import Opened
-from ca.encoding.age_keys import Identity
+from ca.encoding.age_keys import Identity, Passphrase
+from ca.home import Home
+from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Secret
+from ca.services.backup import make_backup
+from ca.services.ceremony.intermediate import init_intermediate
+from ca.services.ceremony.plan import Plan
+from ca.services.restoring import restore
+from ca.wiring import open_unpacked
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, require
+from tests.services.rig import Rig
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -122,6 +134,36 @@ def test_a_backup_is_made_while_another_command_writes(house: House, identity: P
     back = restored(house, backup, identity)
     with closing(sqlite3.connect(back.home / "homeca.db")) as reader:
         assert reader.execute("SELECT count(*) FROM crls WHERE number = 77").fetchone() == (0,)
+
+
+class _Busy:
+    """A store into which another homeca writes as soon as it has been copied."""
+
+    def __init__(self, store: CertificateStore, then: Callable[[], None]) -> None:
+        self._store, self._then = store, then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def copy_to(self, path: Path) -> None:
+        self._store.copy_to(path)
+        self._then()
+
+
+def test_a_ceremony_while_a_backup_is_made_does_not_spoil_it(rig: Rig, tmp_path: Path) -> None:
+    def ceremony() -> None:
+        with rig.facility(settling=False) as another:
+            init_intermediate(Plan(name="Rig", kind=EC_P256, days=900), another)
+
+    key = Passphrase(Secret(PASSPHRASE.encode()), 10)
+    with rig.facility(store=lambda store: _Busy(store, ceremony)) as facility:
+        made = make_backup(tmp_path / "backup.age", key, facility)
+    home = Home(tmp_path / "back")
+    restore(tmp_path / "backup.age", key, home, opened=open_unpacked, at=rig.clock.now)
+    with open_unpacked(home) as facility:
+        assert [one.slug for one in facility.store.issuers()] == ["root", "intermediate-1"]
+        told = {one.seq: one.event for one in facility.store.ledger()}
+    assert told[made.manifest.entries + 1] == LedgerEvent.RESTORED
 
 
 def test_nothing_is_left_of_making_one(house: House, identity: Path) -> None:

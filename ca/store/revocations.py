@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -10,11 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 
 from ca.encoding import ledger as details
-from ca.errors import NotFound, RevocationRefused
-from ca.interfaces.issuing import IssuerState, State
+from ca.errors import NotFound, RequestRefused, RevocationRefused, Violation
+from ca.interfaces.issuing import Intent, IssuerState, State
 from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
+from ca.names.showing import visible
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line
@@ -147,6 +149,22 @@ _BLOCKED = (
     )
     .limit(1)
 )
+
+
+def check_not_blocked(connection: Connection, intents: Sequence[Intent]) -> None:
+    """Policy has asked already; whoever typed a PIN since then gave others time to revoke.
+
+    Raises: RequestRefused naming the first whose key was revoked for keyCompromise.
+    """
+    subjects = {hashlib.sha256(intent.spki).digest(): intent.subject for intent in intents}
+    for spki_sha256, subject in subjects.items():
+        if connection.execute(_BLOCKED, {"spki_sha256": spki_sha256}).first() is not None:
+            text = f"the key of {visible(subject)!r} was revoked for keyCompromise just now"
+            raise RequestRefused(
+                text,
+                remedy="make a new key on the device and a new request from it",
+                violations=(Violation("key.blocked", text),),
+            )
 
 
 def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes) -> None:

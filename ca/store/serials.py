@@ -24,7 +24,7 @@ from ca.store.issuers import check_may_sign
 from ca.store.ledger import Act, LedgerRows
 from ca.store.nodes import of_node
 from ca.store.records import certificate_record, certificate_rows
-from ca.store.revocations import add_line
+from ca.store.revocations import add_line, check_not_blocked
 from ca.store.tables import NOT_ISSUED, certificates, issuers, profiles
 from ca.store.types import shown
 
@@ -78,7 +78,8 @@ class SerialRows(LedgerRows):
         """All or none, one commit. A row that is `reserved` becomes `intended`.
 
         Raises: SerialReserved when a serial of that issuer has a TBS already, or stands in
-                `intents` twice; NotFound or StateConflict when an issuer cannot sign.
+                `intents` twice; NotFound or StateConflict when an issuer cannot sign;
+                RequestRefused for a key that was revoked for keyCompromise.
         """
         twice = Counter((intent.issuer_id, intent.serial) for intent in intents)
         for (_, serial), times in twice.items():
@@ -88,6 +89,7 @@ class SerialRows(LedgerRows):
             connection = act.connection
             for issuer_id in sorted({intent.issuer_id for intent in intents}):
                 check_may_sign(connection, issuer_id, self._node)
+            check_not_blocked(connection, intents)
             _keep_profiles(connection, intents)
             known = _rows(connection, twice)
             fresh, reserved = [], []

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ca.algorithms import EC_P256
 from ca.encoding.requests import parse_request
 from ca.errors import CeremonyRefused, HomeMissing, NotFound
 from ca.interfaces.issuing import IssuerState, Role
+from ca.interfaces.revocation import Reason
 from ca.services.ceremony.foreign_root import (
     accept_intermediate,
     give_up_intermediate,
@@ -18,8 +22,9 @@ from ca.services.ceremony.foreign_root import (
 )
 from ca.services.ceremony.intermediate import certify_foreign_intermediate
 from ca.services.ceremony.plan import Plan
+from ca.services.revocation import revoke
 from tests.interop.programs import run
-from tests.services.rig import Rig, cut, issue, issue_one, order, request_der
+from tests.services.rig import Rig, cut, issue, issue_one, key, order, request_der
 
 
 @pytest.fixture
@@ -124,6 +129,40 @@ def test_the_root_certifies_no_devices_request_as_an_intermediate(rig: Rig) -> N
     with pytest.raises(CeremonyRefused) as refused:
         certified(rig, request_der("phone"))
     assert [v.rule for v in refused.value.violations] == ["ceremony.no-ca-asked"]
+
+
+def asking_for_a_ca(name: str) -> bytes:
+    """A request by the key of `request_der`, for an intermediate."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} CA")])
+    usage = dict.fromkeys(
+        (
+            *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+            *("key_agreement", "encipher_only", "decipher_only"),
+        ),
+        False,
+    )
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    signing = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage)
+    signed = builder.add_extension(signing, critical=True).sign(key(name), hashes.SHA256())
+    return signed.public_bytes(Encoding.DER)
+
+
+def test_the_root_certifies_no_intermediate_for_a_key_that_was_compromised(rig: Rig) -> None:
+    row = issue_one(rig, "phone")
+    with rig.facility() as facility:
+        revoke(row, Reason.KEY_COMPROMISE, facility)
+    with pytest.raises(CeremonyRefused) as refused:
+        certified(rig, asking_for_a_ca("phone"))
+    assert [v.rule for v in refused.value.violations] == ["key.blocked"]
+    certified(rig, asking_for_a_ca("laptop"))
+
+
+def test_the_root_certifies_no_second_intermediate_for_the_same_key(rig: Rig) -> None:
+    certified(rig, asking_for_a_ca("laptop"))
+    with pytest.raises(CeremonyRefused) as refused:
+        certified(rig, asking_for_a_ca("laptop"))
+    assert [v.rule for v in refused.value.violations] == ["key.of-an-issuer"]
 
 
 def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> None:

@@ -14,6 +14,8 @@ from ca.interfaces.issuing import IssuerState
 from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.values import Serial
 from ca.services.facility import authorities, signing_authority
+from ca.services.issuance import Issuance
+from ca.services.preparation import Preparation
 from ca.services.revocation import cut_crls, release, revoke, still_live
 from tests.services.rig import (
     CRL_DAYS,
@@ -110,6 +112,19 @@ def test_a_key_that_was_compromised_is_never_certified_again(rig: Rig) -> None:
             issue(facility, order())
         issue(facility, order("another-key"))
     assert any(v.rule.startswith("key.") for v in refusal.value.violations)
+
+
+def test_a_key_that_is_compromised_while_the_pin_is_typed_is_not_certified(rig: Rig) -> None:
+    row = issue_one(rig)
+    with rig.facility() as facility:
+        authority = signing_authority(authorities(facility.store))
+        prepared = Preparation(facility).prepare(order(), authority, now=rig.clock.now)
+        with rig.facility() as another:
+            revoke(row, Reason.KEY_COMPROMISE, another)
+        with pytest.raises(RequestRefused) as refused:
+            list(Issuance(facility).issue([prepared]))
+        assert [one.rule for one in refused.value.violations] == ["key.blocked"]
+    assert [one.serial for one in rig.rows()] == [row.serial]
 
 
 def test_revoking_one_of_two_certificates_for_a_key_names_the_other(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from ca.algorithms import KEY_KINDS
 from ca.encoding.certificate import new_serial
 from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request
+from ca.encoding.spki import spki_sha256
 from ca.errors import CeremonyRefused, Violation
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
 from ca.interfaces.values import Serial
@@ -64,6 +66,8 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
     if asks_for_ca - {v.rule for v in request.violations}:
         # a device's request slipped in here would come back as a CA
         violations += (Violation("ceremony.no-ca-asked", "the request does not ask for a CA"),)
+    if request.spki is not None:
+        violations += tuple(_faults_of_key(request.spki.der, facility))
     if request.spki is None or violations or not request.subject:
         raise CeremonyRefused(
             "the request cannot become an intermediate",
@@ -94,6 +98,18 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
         serial = reserve_serial(root.issuer, issuer, facility, now=now)
         wanted = _under(root, issuer, plan, serial, request.sha256)
         return certify(wanted, facility, now=now)
+
+
+def _faults_of_key(spki: bytes, facility: Facility) -> Iterator[Violation]:
+    """As for a device's key: blocked ones and our own are nobody's (lessons L9, L10)."""
+    if facility.store.is_key_blocked(spki_sha256(spki)):
+        yield Violation(
+            "key.blocked",
+            "a certificate for this key was revoked for keyCompromise: it is blocked for ever",
+        )
+    for issuer in facility.store.issuers():
+        if issuer.spki == spki and issuer.certificate is not None and not issuer.is_elsewhere:
+            yield Violation("key.of-an-issuer", f"the key is that of {issuer.subject}")
 
 
 def _waiting_elsewhere(

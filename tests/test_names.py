@@ -221,7 +221,8 @@ def test_what_is_no_dns_name_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["IP:fe80::1%eth0", "IP:1.2.3", "IP:1.2.3.4/8", "email:@lan", "email:a@", "email:a b@lan",
+    ["IP:fe80::1%eth0", "fe80::1%eth0", "fe80::1%$(id)", "IP:1.2.3", "IP:1.2.3.4/8",
+     "email:@lan", "email:a@", "email:a b@lan",
      "URI:/x", "URI:http://a b/", 'URI:http://a/"', "UPN:me", "UPN:m\x1be@lan", "UPN:@lan"],
 )  # fmt: skip
 def test_what_is_no_name_of_its_kind_is_refused(text: str) -> None:

@@ -256,6 +256,14 @@ def kind_of(name: GeneralName) -> str:
             return "other"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_general_name(text: str) -> GeneralName:
     """What a person types after --san: "DNS:nas.lan", "IP:fd00::1", or just the value.
 
@@ -267,10 +275,8 @@ def parse_general_name(text: str) -> GeneralName:
     if parser is not None:
         return parser(rest)
     bare = text.strip()
-    try:
-        return IPName(ip_address(bare))
-    except ValueError:
-        pass
+    if _is_address(bare):
+        return IPName.parse(bare)
     if "://" in bare:
         return URIName.parse(bare)
     if "@" in bare:

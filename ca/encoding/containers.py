@@ -33,6 +33,8 @@ _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _PIECE = 48 << 10
 
 _BEGIN = re.compile(r"-----BEGIN ([^\r\n-]{1,64})-----")
+#: Blanks of its own line alone: lines without end would be looked through from each of them.
+_SPKAC = re.compile(r"^[ \t]{0,64}SPKAC[ \t]{0,64}=", re.MULTILINE)
 _BASE64_TEXT = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
 
@@ -147,7 +149,7 @@ def _refuse_private_key(text: str, labels: Sequence[str]) -> None:
         _refuse_shape("tpm-key")
     if any("PRIVATE KEY" in label for label in labels) or "PRIVATE KEY-----" in text:
         raise RequestMalformed(_BURNT, remedy=_NEW_KEY)
-    if re.search(r"^\s*SPKAC\s*=", text, re.MULTILINE):
+    if _SPKAC.search(text):
         _refuse_shape("spkac")
 
 

@@ -156,3 +156,10 @@ def test_octets_are_never_taken_for_a_path(path: str) -> None:
 def test_the_same_request_in_every_dress_has_one_hash() -> None:
     dresses = [DER, pem("CERTIFICATE REQUEST", DER), pem("NEW CERTIFICATE REQUEST", DER)]
     assert len({parse_request(read_request(dress)).sha256 for dress in dresses}) == 1
+
+
+def test_a_file_of_empty_lines_is_read_at_once() -> None:
+    begun = time.monotonic()
+    with pytest.raises(RequestMalformed):
+        read_request(b"\n" * 65000 + b"x")
+    assert time.monotonic() - begun < 1

@@ -122,3 +122,8 @@ def test_a_certificate_for_something_else_makes_no_kit(kind: str) -> None:
 def test_a_phone_that_makes_no_request_needs_its_key(kind: str) -> None:
     with pytest.raises(KitRefused, match="needs the device's key"):
         made(kind, pkcs12=None)
+
+
+def test_a_command_on_a_page_takes_a_hostile_name_as_one_word() -> None:
+    page = text(made("openvpn-server", name="nas; touch owned"), "README.txt")
+    assert "homeca kit 'nas; touch owned' --for openvpn-server --force" in page

@@ -172,6 +172,12 @@ class Authority(Struct, frozen=True, kw_only=True):
         return self.certificate.tbs.ski or ski(self.issuer.spki)
 
     @property
+    def above(self) -> tuple[NameConstraints, ...]:
+        """The name constraints of the issuers above it; another CA's may have given it none."""
+        has_own = _own_constraints(self.certificate) is not None
+        return self.constraints[1:] if has_own else self.constraints
+
+    @property
     def not_after(self) -> datetime:
         return self.certificate.tbs.not_after.moment
 

@@ -203,7 +203,7 @@ def _lint(
         now=now,
         role=role_of(tbs),
         issuer=issuer.certificate if issuer is not None else None,
-        constraints=issuer.constraints[1:] if issuer is not None else (),
+        constraints=issuer.above if issuer is not None else (),
         consumers=about.consumers,
         key_in_tpm=in_tpm,
     )

@@ -142,7 +142,7 @@ def _built(
         context=LintContext(
             now=now,
             issuer=authority.certificate,
-            constraints=authority.constraints[1:],
+            constraints=authority.above,
             consumers=profile.consumers,
             key_in_tpm=order.request.claims_tpm,
         ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -22,6 +24,7 @@ from ca.services.ceremony.foreign_root import (
 )
 from ca.services.ceremony.intermediate import certify_foreign_intermediate
 from ca.services.ceremony.plan import Plan
+from ca.services.facility import authorities, signing_authority
 from ca.services.revocation import revoke
 from tests.interop.programs import run
 from tests.services.rig import Rig, cut, issue, issue_one, key, order, request_der
@@ -72,6 +75,31 @@ def test_an_intermediate_certified_by_another_homes_root_signs_what_openssl_take
     assert done.stdout == f"{leaf}: OK\n", done.stderr
     without = run("openssl", "verify", "-x509_strict", "-CAfile", rig.path / "certs/root.pem", leaf)
     assert without.returncode != 0
+
+
+def test_the_constraints_of_a_root_hold_below_an_intermediate_without_any(away: Rig) -> None:
+    """As another CA's root may have signed it: homeca's own writes its constraints into both."""
+    request = x509.load_der_x509_csr(asked(away))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Elsewhere")])
+    permitted = x509.NameConstraints([x509.DNSName("home.arpa")], None)
+    now = away.clock.now
+
+    def made(subject: x509.Name, public: Any, *extensions: x509.ExtensionType) -> bytes:
+        builder = x509.CertificateBuilder(
+            name, subject, public, x509.random_serial_number(), now, now + timedelta(days=900)
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        return builder.sign(key("elsewhere"), hashes.SHA256()).public_bytes(Encoding.DER)
+
+    is_ca = x509.BasicConstraints(ca=True, path_length=None)
+    usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
+    root = made(name, key("elsewhere").public_key(), is_ca, usage, permitted)
+    answer = made(request.subject, request.public_key(), is_ca, usage)
+    with away.facility() as facility:
+        accept_intermediate([root, answer], facility)
+        authority = signing_authority(authorities(facility.store))
+    assert [one.permitted_dns for one in authority.above] == [("home.arpa",)]
 
 
 def test_the_waiting_intermediate_survives_other_commands(rig: Rig, away: Rig) -> None:
@@ -177,9 +205,7 @@ def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> N
 
 
 def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:
-    from ca.interfaces.revocation import Reason
     from ca.interfaces.values import Serial
-    from ca.services.revocation import revoke
 
     answer = x509.load_der_x509_certificate(certified(rig, asked(away)))
     with rig.facility() as facility:

@@ -208,6 +208,19 @@ def test_an_intermediate_that_would_outlive_its_root_is_refused(rig: Rig) -> Non
         assert issuers == ["root", "intermediate-1"]
 
 
+def test_an_intermediate_after_the_end_of_its_root_leaves_the_record_as_it_is(rig: Rig) -> None:
+    with rig.facility() as facility:
+        before = facility.store.last_recorded_act()
+        entries = sum(1 for _ in facility.store.ledger())
+    rig.clock.move(days=36_500)
+    with rig.facility() as facility:
+        believing = structs.replace(facility, believe_clock=True)
+        with pytest.raises(CeremonyRefused, match="nothing new can stand on it"):
+            init_intermediate(NEXT, believing)
+        assert facility.store.last_recorded_act() == before
+        assert sum(1 for _ in facility.store.ledger()) == entries
+
+
 def test_an_intermediate_without_a_root_is_refused(empty_rig: Rig) -> None:
     with empty_rig.facility(create=True) as facility, pytest.raises(HomeMissing):
         init_intermediate(NEXT, facility)

@@ -49,16 +49,22 @@ class Certification(Struct, frozen=True, kw_only=True):
         """Whose key signs it."""
         return self.parent.issuer if self.parent is not None else self.issuer
 
-    def validity(self, now: datetime) -> Validity:
-        """From now on, inside its parent's (invariant 4). Raises: CeremonyRefused."""
-        validity = Validity.of_days(now, self.days)
-        if self.parent is not None and validity.not_after > self.parent.not_after:
-            left, end = (self.parent.not_after - now).days, self.parent.not_after
-            raise CeremonyRefused(
-                f"{self.days} days would outlive the root, which ends on {end:%Y-%m-%d}",
-                remedy=f"choose at most --days {left}",
-            )
+
+def ca_validity(days: int, parent: Authority | None, *, now: datetime) -> Validity:
+    """From now on, inside its parent's (invariant 4). Raises: CeremonyRefused."""
+    validity = Validity.of_days(now, days)
+    if parent is None or validity.not_after <= parent.not_after:
         return validity
+    left, end = (parent.not_after - now).days, parent.not_after
+    if left < 1:
+        raise CeremonyRefused(
+            f"the root {parent.issuer.subject} ends on {end:%Y-%m-%d}: nothing new can stand on it",
+            remedy="make a new root in another home: `homeca init-root --home DIR`",
+        )
+    raise CeremonyRefused(
+        f"{days} days would outlive the root, which ends on {end:%Y-%m-%d}",
+        remedy=f"choose at most --days {left}",
+    )
 
 
 def certify(wanted: Certification, facility: Facility, *, now: datetime) -> IssuerRecord:
@@ -78,7 +84,7 @@ def sign_ca_certificate(
 
     Raises: CeremonyRefused, CustodyError, LintRefused, StoreError.
     """
-    validity = wanted.validity(now)
+    validity = ca_validity(wanted.days, wanted.parent, now=now)
     profile = ca_profile(wanted.profile, wanted.context, facility)
     issuer, parent, signing = wanted.issuer, wanted.parent, wanted.signing
     tbs = build_tbs(

@@ -20,6 +20,7 @@ from ca.profiles.render import RenderContext
 from ca.services.ceremony.certificate import (
     INTERMEDIATE_PROFILE,
     Certification,
+    ca_validity,
     certify,
     sign_ca_certificate,
 )
@@ -45,6 +46,7 @@ def init_intermediate(plan: Plan, facility: Facility) -> IssuerRecord:
             remedy="run `homeca init-intermediate --csr-out FILE`, have it signed there, then "
             "`homeca init-intermediate --certificate FILE`",
         )
+    ca_validity(plan.days, root, now=now)  # refused before anything is recorded
     with beginning(Role.INTERMEDIATE, None, root, plan, facility, now=now) as issuer:
         serial = reserve_serial(root.issuer, issuer, facility, now=now)
         issuer = make_key(issuer, plan, facility)
@@ -88,6 +90,7 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
         )
     waiting = _waiting_elsewhere(request.spki.der, request.subject, facility)
     plan = replace(plan, kind=kind)
+    ca_validity(plan.days, root, now=now)
     if waiting is not None:
         return _certify_waiting(waiting, root, plan, facility, request.sha256, now=now)
     with beginning(Role.INTERMEDIATE, request.subject, root, plan, facility, now=now) as issuer:

@@ -288,8 +288,8 @@ def _first_this_update(
         raise ClockSuspect(
             f"the last CRL or revocation of {issuer.subject} is dated "
             f"{first:%Y-%m-%d %H:%M} UTC, which has not come yet",
-            remedy="set the clock, then cut again; if the clock is right, `homeca restore` a backup "
-            "from before the wrong one",
+            remedy="set the clock, then cut again; if the clock is right, restore a backup from "
+            "before the wrong one (`homeca restore`)",
         )
     return first
 

@@ -186,7 +186,8 @@ def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool)
     from ca.services.crl_files import JOINED, take_in
 
     if include is not None:
-        take_in(_read(include), found.home, found.store, at=found.clock())
+        octets = _read(include)
+        take_in(octets, found.home, found.store, at=found.clock(), on_wait=found.on_wait)
     cuts = []
     for one in cut_all(found, wish):
         cuts.append(one)
@@ -205,7 +206,9 @@ def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool)
     elif wish.if_due:
         say("nothing is due")
     if not cuts and not wish.if_due:
-        warn("no issuer's key is in this home, so there was no CRL to cut")
+        has_ended = any(issuer.has_key for issuer in found.store.issuers())
+        why = "every issuer has ended" if has_ended else "no issuer's key is in this home"
+        warn(f"{why}, so there was no CRL to cut")
     _mention_missing(found)
 
 
@@ -249,7 +252,7 @@ def _advance(home: Path | None, *, as_json: bool) -> None:
     from ca.wiring import system_clock
 
     with record(home) as (place, store):
-        done = list(advance(place, store, at=system_clock()))
+        done = list(advance(place, store, at=system_clock(), on_wait=say))
     if as_json:
         document(
             advanced=[

@@ -11,7 +11,8 @@ it could win over a newer one (client-rules d.7, CRL 2).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -22,11 +23,12 @@ from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
 from ca.encoding.facts import CrlFacts
 from ca.encoding.inspect import read_crl
 from ca.errors import HomecaError, NotFound, VerificationFailed
-from ca.files import PUBLIC_FILE, read_bounded, write_whole
+from ca.files import PUBLIC_FILE, locked, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.interfaces.store import CertificateStore
+from ca.services.facility import PATIENCE
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
 from ca.services.trust import is_list_of
@@ -166,7 +168,14 @@ def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: dat
     return len(lists_at_hand(issuer, home, store, at=at)) < open_rungs
 
 
-def take_in(octets: bytes, home: Home, store: CertificateStore, *, at: datetime) -> list[Path]:
+def take_in(
+    octets: bytes,
+    home: Home,
+    store: CertificateStore,
+    *,
+    at: datetime,
+    on_wait: Callable[[str], None],
+) -> list[Path]:
     """Lists that another home cut for an issuer of this one, its root: verified, then published.
 
     octets: PEM or DER; every list in it must be by an issuer whose key is not here.
@@ -190,14 +199,22 @@ def take_in(octets: bytes, home: Home, store: CertificateStore, *, at: datetime)
             )
         taken.setdefault(issuer.slug, []).append(facts)
     written: list[Path] = []
-    for slug, lists in taken.items():
-        lists.sort(key=lambda facts: facts.tbs.this_update.moment)
-        _check_not_older(slug, lists, home)
-        begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
-        path = home.crl / f"{slug}.crl.pem"
-        write_whole(path, _joined(facts.der for facts in lists), mode=PUBLIC_FILE, replace=True)
-        written += [path, _write_current(slug, (begun or lists)[-1 if begun else 0].der, home.crl)]
+    with _publishing(home, on_wait):
+        for slug, lists in taken.items():
+            lists.sort(key=lambda facts: facts.tbs.this_update.moment)
+            _check_not_older(slug, lists, home)
+            begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
+            path = home.crl / f"{slug}.crl.pem"
+            ders = (facts.der for facts in lists)
+            write_whole(path, _joined(ders), mode=PUBLIC_FILE, replace=True)
+            current = (begun or lists)[-1 if begun else 0].der
+            written += [path, _write_current(slug, current, home.crl)]
     return written
+
+
+def _publishing(home: Home, on_wait: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Nobody cuts a list meanwhile: what is written here would take the place of a newer one."""
+    return locked(home.crl_lock, what="cuts the CRLs", on_wait=on_wait, patience=PATIENCE)
 
 
 def _check_not_older(slug: str, lists: Sequence[CrlFacts], home: Home) -> None:
@@ -218,27 +235,40 @@ class Published(Struct, frozen=True, kw_only=True):
     path: Path
 
 
-def advance(home: Home, store: CertificateStore, *, at: datetime) -> Iterator[Published]:
+def advance(
+    home: Home, store: CertificateStore, *, at: datetime, on_wait: Callable[[str], None]
+) -> Iterator[Published]:
     """Put the rung that is valid now into <slug>.crl, where another one is there.
 
     No key is needed: the rungs lie in <slug>.crl.pem, and the record says which octets they have.
     Raises: NotFound when the rung is not there; OutputFailed.
     """
     for issuer in store.issuers():
-        ladder = standing_ladder(store, issuer.id)
-        if ladder is None or ladder.is_single:
-            continue
-        rung = ladder.current(at)
-        if is_published(issuer, rung, home):
-            continue
-        place = rungs_file(issuer, home)
-        der = lists_in(place).get(rung.sha256 or b"")
-        if der is None:
-            raise NotFound(
-                f"CRL {rung.number} of {issuer.subject!r} is not in {str(place)!r}",
-                remedy="run `homeca crl`: it cuts the whole ladder anew",
-            )
-        yield Published(issuer=issuer, rung=rung, path=_write_current(issuer.slug, der, home.crl))
+        if _rung_to_publish(issuer, home, store, at=at) is None:
+            continue  # as nearly always: nobody is made to wait
+        with _publishing(home, on_wait):
+            rung = _rung_to_publish(issuer, home, store, at=at)
+            if rung is None:
+                continue
+            place = rungs_file(issuer, home)
+            der = lists_in(place).get(rung.sha256 or b"")
+            if der is None:
+                raise NotFound(
+                    f"CRL {rung.number} of {issuer.subject!r} is not in {str(place)!r}",
+                    remedy="run `homeca crl`: it cuts the whole ladder anew",
+                )
+            path = _write_current(issuer.slug, der, home.crl)
+        yield Published(issuer=issuer, rung=rung, path=path)
+
+
+def _rung_to_publish(
+    issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime
+) -> CrlTrace | None:
+    ladder = standing_ladder(store, issuer.id)
+    if ladder is None or ladder.is_single:
+        return None
+    rung = ladder.current(at)
+    return None if is_published(issuer, rung, home) else rung
 
 
 def is_published(issuer: IssuerRecord, rung: CrlTrace, home: Home) -> bool:

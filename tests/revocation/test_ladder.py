@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import force_setattr
 
 from ca.errors import NotFound, StoreUnwritable
+from ca.failpoints import arm
+from ca.files import locked_if_free
 from ca.interfaces.issuing import Role
 from ca.interfaces.revocation import Reason
 from ca.services.crl_files import JOINED, advance
@@ -222,7 +224,8 @@ def fetched(rig: Rig) -> x509.CertificateRevocationList:
 
 def advanced(rig: Rig) -> list[int]:
     with rig.facility() as facility:
-        done = list(advance(facility.home, facility.store, at=rig.clock()))
+        told = facility.on_wait
+        done = list(advance(facility.home, facility.store, at=rig.clock(), on_wait=told))
     return [one.rung.number for one in done if one.issuer.slug == "intermediate-1"]
 
 
@@ -233,6 +236,25 @@ def test_the_rung_that_is_valid_now_is_published_without_any_key(rig: Rig) -> No
     assert advanced(rig) == [3]
     assert fetched(rig) == rungs[2]
     assert advanced(rig) == []
+
+
+def test_no_list_is_cut_while_a_rung_is_being_published(rig: Rig) -> None:
+    """One that was cut between reading the rung and writing it would be overwritten by the rung."""
+    joined_after(rig, LADDER)
+    rig.clock.move(days=61)
+    could_cut = []
+
+    def look(name: str) -> None:
+        if name == "file.synced":
+            with locked_if_free(rig.path / ".crl.lock") as is_free:
+                could_cut.append(is_free)
+
+    arm(look)
+    try:
+        assert advanced(rig) == [3]
+    finally:
+        arm(None)
+    assert could_cut == [False]
 
 
 def test_no_rung_is_published_that_the_record_does_not_know(rig: Rig) -> None:

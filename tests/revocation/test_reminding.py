@@ -58,7 +58,7 @@ def test_a_rung_that_should_be_published_is_said_until_it_is(rig: Rig) -> None:
     with rig.facility() as facility:
         found = standing(facility.store, facility.home, at=rig.clock())
         assert "crl.rung-due" in {one.rule for one in found.concerns}
-        list(advance(facility.home, facility.store, at=rig.clock()))
+        list(advance(facility.home, facility.store, at=rig.clock(), on_wait=facility.on_wait))
         found = standing(facility.store, facility.home, at=rig.clock())
         assert "crl.rung-due" not in {one.rule for one in found.concerns}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ca.cli.showing import read_file, recognised
 from ca.errors import UsageError
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
-from ca.services.crl_verification import VerifiedCrl, verify_crl
+from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
 from ca.services.verification import Verified, verify_certificate
 
 
@@ -36,8 +37,7 @@ def verify_file(
         found = verify_certificate(ders, store, at=at, purpose=purpose, host=host)
         _show(found, at=at, as_json=as_json)
         return
-    crls = [verify_crl(der, store, at=at) for der in ders]
-    _show_crls(crls, as_json=as_json)
+    _show_crls(verify_crls(ders, store, at=at), as_json=as_json)
 
 
 def _show(found: Verified, *, at: datetime, as_json: bool) -> None:
@@ -71,7 +71,7 @@ def _show(found: Verified, *, at: datetime, as_json: bool) -> None:
         warn(visible(text))
 
 
-def _show_crls(crls: list[VerifiedCrl], *, as_json: bool) -> None:
+def _show_crls(crls: Sequence[VerifiedCrl], *, as_json: bool) -> None:
     if as_json:
         document(
             good=True,
@@ -79,6 +79,7 @@ def _show_crls(crls: list[VerifiedCrl], *, as_json: bool) -> None:
                 {
                     "issuer": one.issuer.slug,
                     "number": one.facts.tbs.number,
+                    "turn": one.turn.value,
                     "warnings": list(one.warnings),
                 }
                 for one in crls
@@ -86,9 +87,18 @@ def _show_crls(crls: list[VerifiedCrl], *, as_json: bool) -> None:
         )
         return
     for one in crls:
-        end = one.facts.tbs.next_update
-        until = f", next update {when(end.moment)}" if end is not None else ""
-        number = one.facts.tbs.number
-        result(f"{good('good')}: CRL {number} of {visible(one.issuer.subject)}{until}")
-        for text in one.warnings:
-            warn(visible(text))
+        result(_crl_text(one))
+    sys.stdout.flush()
+    for text in (text for one in crls for text in one.warnings):
+        warn(visible(text))
+
+
+def _crl_text(one: VerifiedCrl) -> str:
+    tbs = one.facts.tbs
+    crl = f"CRL {tbs.number} of {visible(one.issuer.subject)}"
+    if one.turn is Turn.TO_COME:
+        return f"to come: {crl}, from {when(tbs.this_update.moment)}"
+    if one.turn is Turn.OVER:
+        return f"over: {crl}, another took its place"
+    until = f", next update {when(tbs.next_update.moment)}" if tbs.next_update is not None else ""
+    return f"{good('good')}: {crl}{until}"

@@ -9,7 +9,7 @@ import pytest
 from ca.encoding.containers import read_crls
 from ca.errors import VerificationFailed
 from ca.home import Home
-from ca.services.crl_verification import VerifiedCrl, verify_crl
+from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
 from ca.wiring import open_settings, open_store, system_clock
 from tests.house import House
 
@@ -25,7 +25,17 @@ def crl_reasons(house: House, octets: bytes, *, later: timedelta = timedelta(0))
 def verified_crl(house: House, octets: bytes, *, later: timedelta = timedelta(0)) -> VerifiedCrl:
     home = Home(house.home)
     with open_store(home, open_settings(home)) as store:
-        return verify_crl(octets, store, at=system_clock() + later)
+        (found,) = verify_crls([octets], store, at=system_clock() + later)
+        return found
+
+
+def turns(house: House, *, later: timedelta = timedelta(0)) -> list[tuple[str, Turn]]:
+    """Of every list in openvpn.pem."""
+    home = Home(house.home)
+    ders = read_crls((home.crl / "openvpn.pem").read_bytes())
+    with open_store(home, open_settings(home)) as store:
+        found = verify_crls(ders, store, at=system_clock() + later)
+    return [(one.issuer.slug, one.turn) for one in found]
 
 
 def crl(house: House, slug: str = "intermediate-1") -> bytes:
@@ -63,3 +73,45 @@ def test_an_older_crl_that_lacks_nothing_is_good_and_said_to_be_older(house: Hou
 
     (warning,) = verified_crl(house, before).warnings
     assert "not the newest" in warning
+
+
+def test_a_published_ladder_is_good_and_its_later_rungs_are_to_come(house: House) -> None:
+    house.homeca.must("crl", "--ladder", "4")
+
+    told = house.homeca.must("verify", house.home / "crl/openvpn.pem")
+
+    assert told.count("good: CRL") == 2
+    assert told.count("to come: CRL") == 3
+
+
+def test_a_published_ladder_is_good_until_its_last_rung_has_ended(house: House) -> None:
+    house.homeca.must("crl", "--ladder", "3", "--step", "10d")
+
+    for days in (15, 25, 39):
+        of_intermediate = [
+            turn for slug, turn in turns(house, later=timedelta(days=days))
+            if slug == "intermediate-1"
+        ]  # fmt: skip
+        assert of_intermediate.count(Turn.NOW) == 1
+    with pytest.raises(VerificationFailed) as refused:
+        turns(house, later=timedelta(days=41))
+    assert [one.rule for one in refused.value.violations] == ["dates.expired"]
+    assert "O=Test,CN=Test Intermediate CA 1" in refused.value.problem
+
+
+def test_a_file_with_what_the_new_list_took_the_place_of_is_good(house: House) -> None:
+    house.homeca.must("revoke", house.file("nas.crt"))
+    house.homeca.must("crl")
+
+    assert ("intermediate-1", Turn.OVER) in turns(house)
+    assert ("intermediate-1", Turn.NOW) in turns(house)
+
+
+def test_a_ladder_that_lacks_a_revocation_is_named_once(house: House) -> None:
+    house.homeca.must("crl", "--ladder", "4")
+    house.homeca.must("revoke", house.file("nas.crt"))
+
+    with pytest.raises(VerificationFailed) as refused:
+        turns(house)
+
+    assert [one.rule for one in refused.value.violations] == ["crl.missing"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ca.encoding.dn import decode_name, encode_name
 from ca.encoding.request_names import check_a_labels
@@ -19,6 +19,7 @@ from ca.profiles.profile import PolicyRule, Profile
 #: More names than any device at home has; a longer list is a mistake or an attack.
 MAX_NAMES = 100
 EMAIL_ADDRESS = "1.2.840.113549.1.9.1"
+SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 
 def asked_names(
@@ -85,12 +86,24 @@ def san_from_subject(
         )
         san = (host,)
     if not san and profile.san_required:
+        left = "; ".join(_not_taken(subject, host, findings)) or "the request has none"
         findings.refuse(
             "san.required",
-            f"the profile {profile.name!r} needs at least one name, and none is left",
+            f"the profile {profile.name!r} needs at least one name, and none is left: {left}",
             f"give one of {', '.join(sorted(profile.san_kinds))}: `--san DNS:nas.home.arpa`",
         )
     return san
+
+
+def _not_taken(
+    subject: DistinguishedName, host: DNSName | IPName | None, findings: Findings
+) -> Iterator[str]:
+    """What might have been a name of it, and why it is none."""
+    for one in findings.not_granted:
+        if one.what == "subjectAltName":
+            yield f"{visible(one.value)!r} is dropped ({one.why})"
+    if host is None and subject.common_name:
+        yield f"the commonName {visible(subject.common_name)!r} is no host with a domain"
 
 
 def check_names(
@@ -119,6 +132,8 @@ def check_names(
             findings.violations.extend(names.objections(mail, issuer.constraints))
     for common_name in subject.values(COMMON_NAME):
         _check_common_name(common_name, san, issuer, names, findings)
+        if SERVER_AUTH in profile.eku:
+            _check_spelling(common_name, san, findings)
 
 
 def _check_common_name(
@@ -144,6 +159,18 @@ def _check_common_name(
             f"commonName {visible(common_name)!r} has a dot and no DNS name stands beside it: "
             "clients would refuse it under the issuer's name constraints",
             "give `--subject CN=alice-phone`, or add `--san DNS:alice-phone.home.arpa`",
+        )
+
+
+def _check_spelling(common_name: str, san: tuple[GeneralName, ...], findings: Findings) -> None:
+    """A server's commonName is one of its SANs to the letter (CA/B BR 7.1.4.3): an A-label."""
+    host = _as_host(common_name)
+    if isinstance(host, DNSName) and host in san and host.value != common_name.lower():
+        findings.refuse(
+            "subject.common-name-spelling",
+            f"commonName {visible(common_name)!r} must be written as the certificate names it, "
+            f"{host.value!r}",
+            f"ask for that: `--subject CN={host.value} --san DNS:{host.value}`",
         )
 
 
@@ -201,7 +228,7 @@ def _common_name_from_san(
     hosts = [name for name in san if isinstance(name, DNSName | IPName)]
     hosts.sort(key=lambda name: isinstance(name, IPName))
     asked = wanted.get(COMMON_NAME, [])
-    if not hosts or any(_as_name(value) in hosts for value in asked[-1:]):
+    if not hosts or any(_is_spelt_as_one_of(hosts, value) for value in asked[-1:]):
         return
     first = str(hosts[0].value)
     if len(first) > attribute_type(COMMON_NAME).upper_bound:
@@ -210,6 +237,14 @@ def _common_name_from_san(
     for value in asked:
         findings.drop("commonName", value, f"the profile {profile.name!r} takes it from the SAN")
     wanted[COMMON_NAME] = [first]
+
+
+def _is_spelt_as_one_of(hosts: Sequence[GeneralName], value: str) -> bool:
+    """An A-label for an A-label: münchen.home.arpa is one of them, and is not written so."""
+    name = _as_name(value)
+    if isinstance(name, DNSName) and name.value != value.lower():
+        return False
+    return name in hosts
 
 
 def _as_name(value: str) -> GeneralName | None:

@@ -69,6 +69,7 @@ def _granted(
 
 
 PLAIN = request(parts=[GOOD])
+TLS_SERVER = replace(SERVER, eku=("1.3.6.1.5.5.7.3.1",))
 
 
 # ---------------------------------------------------------------- dates
@@ -271,6 +272,46 @@ def test_typed_names_go_through_the_same_checks() -> None:
         ]
     bad = Wishes(san=(parse_general_name("xn--zzzzzz99999.lan"),))
     assert _refused(PLAIN, wishes=bad) == ["san.illegal"]
+
+
+def test_a_profile_that_needs_a_name_says_what_became_of_those_asked_for() -> None:
+    der = request(name(("CN", "\N{PERSONAL COMPUTER}")), [asked(san(mail("me@home.arpa")))])
+
+    with pytest.raises(RequestRefused) as refused:
+        judge(parse_request(der), SERVER)
+
+    (violation,) = refused.value.violations
+    assert violation.rule == "san.required"
+    assert "'email:me@home.arpa' is dropped (the profile 'server' takes dns, ip only)" in (
+        violation.text
+    )
+    assert "the commonName '\N{PERSONAL COMPUTER}' is no host" in violation.text
+
+
+def test_a_servers_common_name_is_to_be_written_as_its_san() -> None:
+    with pytest.raises(RequestRefused) as refused:
+        judge(parse_request(request(name(("CN", "münchen.home.arpa")))), TLS_SERVER)
+
+    (violation,) = refused.value.violations
+    assert violation.rule == "subject.common-name-spelling"
+    written = "xn--mnchen-3ya.home.arpa"
+    assert f"`--subject CN={written} --san DNS:{written}`" in violation.remedy
+
+
+def test_a_common_name_that_is_a_san_in_other_letters_gives_way_to_it() -> None:
+    asked_for = dns("xn--mnchen-3ya.home.arpa")
+    der = request(name(("CN", "münchen.home.arpa")), [asked(san(asked_for))])
+
+    granted = _granted(der, TLS_SERVER)
+
+    assert granted.subject.values(COMMON_NAME) == ("xn--mnchen-3ya.home.arpa",)
+    assert [one.value for one in granted.not_granted] == ["münchen.home.arpa"]
+
+
+def test_a_common_name_in_capitals_is_its_san() -> None:
+    der = request(name(("CN", "NAS.home.arpa")), [GOOD])
+
+    assert _granted(der, TLS_SERVER).subject.values(COMMON_NAME) == ("NAS.home.arpa",)
 
 
 def test_an_exception_permits_one_name_and_no_other() -> None:

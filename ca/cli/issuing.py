@@ -54,10 +54,12 @@ def issue(
     from ca.services.preparation import Preparation
 
     authority = signing_authority(authorities(found.store), slug=issuer)
-    if authority.issuer.role is Role.ROOT and any(
-        issuer.role is Role.INTERMEDIATE for issuer in found.store.issuers()
-    ):
-        warn("no intermediate is active, so the root itself signs: run `homeca init-intermediate`")
+    # without --issuer the root signs only where no intermediate can
+    if issuer is None and authority.issuer.role is Role.ROOT and _has_intermediate(found):
+        warn(
+            "no intermediate with its key here is active, so the root itself signs: run "
+            "`homeca init-intermediate`"
+        )
     now = found.check_clock()
     preparation, issuance = Preparation(found), Issuance(found)
     failures: list[Failure] = []
@@ -108,6 +110,10 @@ def issue(
             _mention(found, authority)
     _finish(documents, failures, alone=alone, as_json=as_json)
     return issued
+
+
+def _has_intermediate(found: Facility) -> bool:
+    return any(issuer.role is Role.INTERMEDIATE for issuer in found.store.issuers())
 
 
 def _not_issued(outcome: NotIssued) -> Failure:

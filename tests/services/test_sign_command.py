@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from ca.interfaces.issuing import State
+from ca.interfaces.issuing import IssuerState, State
 from tests.interop.homeca import Homeca
 from tests.services.rig import Rig, request_der
 
@@ -129,6 +129,22 @@ def test_a_dry_run_signs_and_records_nothing(rig: Rig, tmp_path: Path) -> None:
     assert "CN=d.home.arpa" in done.stderr
     assert not (tmp_path / "d.crt").exists()
     assert rig.rows() == []
+
+
+def test_the_root_that_was_named_signs_without_a_word_of_intermediates(
+    rig: Rig, tmp_path: Path
+) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    sign = ("sign", tmp_path / "d.csr", "--profile", "vpn-client", "--dry-run")
+
+    assert "intermediate" not in Homeca(rig.path).run(*sign, "--issuer", "root").stderr
+
+    with rig.facility() as facility:
+        (intermediate,) = (one for one in facility.store.issuers() if one.parent_id is not None)
+        facility.store.set_issuer_state(
+            intermediate.id, IssuerState.RETIRED, at=facility.check_clock()
+        )
+    assert "run `homeca init-intermediate`" in Homeca(rig.path).run(*sign).stderr
 
 
 def test_an_intermediate_goes_to_another_home_and_back_by_three_commands(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -230,11 +231,14 @@ def render_profile(
 ) -> None:
     """Print the openssl.cnf a profile becomes.
 
-    `openssl x509 -req -extfile` takes it as it is and makes the same extensions. With --request
-    the request is judged as `sign` would, and nothing is signed.
+    With --request it is whole: the request is judged as `sign` would and nothing is signed, its
+    names stand in [ alt_names ], and `openssl x509 -req -extfile FILE -extensions extensions`
+    makes the same extensions. Without, that section is for you to write: it holds the names.
 
     Example: homeca profile render vpn-client --request alice.csr
     """
+    from ca.profiles.x509v3_syntax import ALT_NAMES
+
     text = (
         _for_request(name, request, issuer, home)
         if request is not None
@@ -242,8 +246,11 @@ def render_profile(
     )
     if as_json:
         document(name=name, text=text)
-    else:
-        result(text.rstrip("\n"))
+        return
+    result(text.rstrip("\n"))
+    if request is None and f"@{ALT_NAMES}" in text:
+        sys.stdout.flush()
+        say(f"note: [ {ALT_NAMES} ] is left out: --request FILE adds it, with the request's names")
 
 
 def _for_request(name: str, request: Path, issuer: str | None, home: Path | None) -> str:

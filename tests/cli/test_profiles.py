@@ -251,3 +251,12 @@ def test_import_dry_run_writes_nothing(house: House) -> None:
 
     assert [one["name"] for one in json.loads(said.text)["profiles"]]
     assert list((house.home / "profiles").iterdir()) == []
+
+
+def test_without_a_request_it_is_said_that_the_names_are_missing(common_house: House) -> None:
+    said = run(common_house, "profile", "render", "tls-server")
+
+    assert "@alt_names" in said.text
+    assert "[ alt_names ] is left out: --request FILE" in said.messages
+    nameless = run(common_house, "profile", "render", "vpn-client", "--names", "")
+    assert nameless.messages == ""

@@ -31,7 +31,7 @@ def show_grant(prepared: Prepared, *, brief: bool) -> None:
             fields(
                 [
                     ("subject", visible(str(grant.subject)) or "(empty)"),
-                    ("names", [visible(str(name)) for name in grant.names] or "none"),
+                    ("names", [visible(str(name)) for name in prepared.names] or "none"),
                     ("key", grant.spki.kind_name),
                     ("usage", ", ".join(usage) or "any"),
                     (
@@ -46,7 +46,7 @@ def show_grant(prepared: Prepared, *, brief: bool) -> None:
     _list("asked for, not granted", _not_granted(prepared))
     if not brief:
         _list("the request says of itself (not certified)", _hints(prepared))
-    for text in (*prepared.order.request.notes, *grant.warnings):
+    for text in prepared.warnings:
         warn(visible(text))
     found = [finding for finding in prepared.tbs.findings if finding.severity == "warning"]
     if brief and found:
@@ -86,7 +86,7 @@ def grant_fields(prepared: Prepared, bundle: bytes | None, target: Path | None) 
         "issuer": prepared.authority.issuer.slug,
         "profile": prepared.profile.name,
         "subject": str(grant.subject),
-        "names": [str(name) for name in grant.names],
+        "names": [str(name) for name in prepared.names],
         "key": grant.spki.kind_name,
         "not_before": when(grant.validity.not_before),
         "not_after": when(grant.validity.not_after),
@@ -94,7 +94,7 @@ def grant_fields(prepared: Prepared, bundle: bytes | None, target: Path | None) 
             {"what": one.what, "value": one.value, "why": one.why} for one in grant.not_granted
         ],
         "hints": {a.name: a.shown for a in prepared.order.request.attributes},
-        "warnings": [*prepared.order.request.notes, *grant.warnings],
+        "warnings": list(prepared.warnings),
         "file": str(target) if target is not None else None,
     }
     if bundle is not None and target is None:

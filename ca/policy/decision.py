@@ -23,6 +23,11 @@ from ca.policy.subjects import (
 from ca.policy.terms import Findings, Grant, IssuerFacts, Wishes
 from ca.profiles.profile import Profile
 
+NO_NAMES = (
+    "no subjectAltName: browsers, phones and every verifier that wants one will refuse "
+    "this certificate; give `--san DNS:…` unless only the CN is looked at, as by OpenVPN"
+)
+
 
 def decide(
     request: Request,
@@ -199,10 +204,7 @@ def _list_the_rest(request: Request, profile: Profile, findings: Findings) -> No
 
 def _warn(request: Request, san: tuple[GeneralName, ...], findings: Findings) -> None:
     if not san:
-        findings.warnings.append(
-            "no subjectAltName: browsers, phones and every verifier that wants one will refuse "
-            "this certificate; give `--san DNS:…` unless only the CN is looked at, as by OpenVPN"
-        )
+        findings.warnings.append(NO_NAMES)
     key = request.spki
     provider = next((a.shown for a in request.attributes if a.oid == ENROLMENT_CSP), "")
     if key is not None and key.family is Family.RSA and "Platform" in provider:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.encoding.extensions import (
     AUTHORITY_KEY_IDENTIFIER,
@@ -109,7 +110,8 @@ def build_extensions(profile: HasExtensions, context: ExtensionContext) -> tuple
     """The extensions of one certificate, in the order of the profile.
 
     As `openssl x509 -req` does, both key identifiers are added at the end when the profile does
-    not speak of them; with `copy_extensions = copy` so are the granted names.
+    not speak of them; with `copy_extensions = copy` so are the granted names. A name that the
+    profile itself holds is written once, whether it is granted as well or not.
 
     Raises: EncodingError when names were granted that the profile has no place for, or when
             `always` asks for a key identifier the issuer does not have.
@@ -119,6 +121,10 @@ def build_extensions(profile: HasExtensions, context: ExtensionContext) -> tuple
     takes_names = any(
         isinstance(d.value, AlternativeNames) and d.value.takes_names for d in directives
     )
+    own = {name for d in directives if d.oid == SUBJECT_ALT_NAME for name in _own(d, context)}
+    if own:
+        granted = tuple(n for n in context.names if encode_general_name(n) not in own)
+        context = replace(context, names=granted)
     if context.names and not takes_names:
         if SUBJECT_ALT_NAME in present or not profile.copies_extensions:
             raise EncodingError(
@@ -139,6 +145,18 @@ def build_extensions(profile: HasExtensions, context: ExtensionContext) -> tuple
         for directive in directives
         if (octets := _octets(directive.value, context)) is not None
     )
+
+
+def _own(directive: ExtensionDirective, context: ExtensionContext) -> list[bytes]:
+    """Names the profile puts into subjectAltName whatever is granted, DER of each."""
+    match directive.value:
+        case bytes() as value:
+            return [tlv(tag, octets) for tag, octets in elements(read_only(value, 0x30))]
+        case AlternativeNames(parts=parts):
+            own = (part for part in parts if part != "names")
+            return [name for part in own for name in _names(part, context)]
+        case _:
+            return []
 
 
 _GRANTED = AlternativeNames(("names",))

@@ -240,7 +240,7 @@ def _intent(prepared: Prepared) -> Intent:
         profile=prepared.profile.name,
         profile_text=prepared.profile.text,
         subject=str(prepared.grant.subject),
-        names=tuple(str(name) for name in prepared.grant.names),
+        names=tuple(str(name) for name in prepared.names),
         spki=prepared.grant.spki.der,
         validity=prepared.grant.validity,
         request_sha256=prepared.order.request.sha256,

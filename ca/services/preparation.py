@@ -16,8 +16,8 @@ from ca.failpoints import failpoint
 from ca.interfaces.values import Entropy, Serial
 from ca.lint.gate import LintedTbs, lint_tbs
 from ca.lint.rule import LintContext
-from ca.names.general import kind_of
-from ca.policy.decision import decide
+from ca.names.general import GeneralName, kind_of
+from ca.policy.decision import NO_NAMES, decide, refusal
 from ca.policy.terms import Grant, Wishes
 from ca.profiles.parse import parse_profile
 from ca.profiles.profile import Profile
@@ -37,7 +37,10 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """Decided, built and linted; nothing has been written and no key asked."""
+    """Decided, built and linted; nothing has been written and no key asked.
+
+    names: those in the certificate: what was granted, and what the profile adds of its own.
+    """
 
     order: Order
     authority: Authority
@@ -45,6 +48,16 @@ class Prepared(Struct, frozen=True, kw_only=True):
     grant: Grant
     serial: Serial
     tbs: LintedTbs
+
+    @property
+    def names(self) -> tuple[GeneralName, ...]:
+        return self.tbs.facts.names
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of the request and of the decision; the profile may have the names that were missing."""
+        said = (*self.order.request.notes, *self.grant.warnings)
+        return tuple(one for one in said if one != NO_NAMES) if self.names else said
 
 
 class Preparation(Struct):
@@ -77,7 +90,16 @@ class Preparation(Struct):
             subject=bool(grant.subject),
         )
         failpoint("request.decided")
-        return _built(order, authority, profile, grant, self.facility.entropy, now=now)
+        prepared = _built(order, authority, profile, grant, self.facility.entropy, now=now)
+        objections = [
+            objection
+            for name in prepared.names
+            if name not in grant.names  # the profile's own, which nobody has judged yet
+            for objection in self.facility.names.objections(name, authority.constraints)
+        ]
+        if objections:
+            raise refusal(objections)
+        return prepared
 
     def _profile(
         self, order: Order, authority: Authority, kinds: frozenset[str], *, subject: bool = True

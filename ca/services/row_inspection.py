@@ -161,18 +161,24 @@ class RowInspector:
                 "see which of the two was asked for",
             )
         above = self._read.get(issuer.id)
-        built = build_extensions(
-            profile,
-            ExtensionContext(
-                subject_spki=tbs.spki,
-                issuer_spki=issuer.spki,
-                issuer_ski=above.tbs.ski if above is not None else tbs.ski,
-                issuer_name_der=above.tbs.issuer.der if above is not None else tbs.issuer.der,
-                issuer_serial=above.tbs.serial if above is not None else tbs.serial,
-                names=tbs.names,
-                self_signed=tbs.is_self_issued,
-            ),
-        )
+        try:
+            built = build_extensions(
+                profile,
+                ExtensionContext(
+                    subject_spki=tbs.spki,
+                    issuer_spki=issuer.spki,
+                    issuer_ski=above.tbs.ski if above is not None else tbs.ski,
+                    issuer_name_der=above.tbs.issuer.der if above is not None else tbs.issuer.der,
+                    issuer_serial=above.tbs.serial if above is not None else tbs.serial,
+                    names=tbs.names,
+                    subject=tbs.subject.distinguished_name(),
+                    self_signed=tbs.is_self_issued,
+                ),
+            )
+        except HomecaError as fault:
+            why = f"its profile cannot have decided its extensions: {fault.problem}"
+            yield error("check.row.extensions", where, why, _RESTORE)
+            return
         decided = [(one.oid, one.critical, one.value) for one in built]
         found = [(one.oid, one.critical, one.value) for one in tbs.extensions]
         if decided != found:

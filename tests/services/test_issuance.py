@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from msgspec.structs import replace
 
 from ca.algorithms import SignatureAlgorithm
 from ca.errors import (
@@ -41,7 +42,10 @@ from ca.keys.tpm.return_codes import (
     CC_SIGN,
     CC_START_AUTH_SESSION,
 )
+from ca.policy.terms import Wishes
+from ca.resources import resource
 from ca.services.facility import Facility, authorities, signing_authority
+from ca.services.inspection import inspect
 from ca.services.issuance import (
     CHUNK,
     FIRST_CHUNK,
@@ -51,6 +55,7 @@ from ca.services.issuance import (
     NotIssued,
 )
 from ca.services.preparation import Order, Preparation, Prepared
+from ca.services.renewal import renewal_of
 from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
 from tests.services.rig import Rig, Unwritable, cut, issue, issue_one, order, serials
 
@@ -76,6 +81,51 @@ def test_a_certificate_is_its_recorded_tbs_under_its_issuers_key(rig: Rig) -> No
     assert certificate.tbs_certificate_bytes == row.tbs
     assert certificate.serial_number == row.serial
     certificate.verify_directly_issued_by(issuer)
+
+
+def with_own_names(rig: Rig, names: str) -> None:
+    """A profile `own`: vpn-client with these in subjectAltName."""
+    text = (resource("templates") / "profiles/vpn-client.cnf.j2").read_text()
+    lines = [one for one in text.splitlines() if "subjectAltName" not in one]
+    at = lines.index("authorityKeyIdentifier = keyid")
+    lines.insert(at, f"subjectAltName = {names}")
+    (rig.path / "profiles/own.cnf.j2").write_text("\n".join(lines) + "\n")
+
+
+def own_order(name: str = "phone") -> Order:
+    return replace(order(name, san=()), profile="own")
+
+
+def test_a_name_of_the_profiles_own_is_asked_about_like_any_other(rig: Rig) -> None:
+    with_own_names(rig, "IP:203.0.113.7")
+    with rig.facility() as facility, pytest.raises(RequestRefused) as refused:
+        issue(facility, own_order())
+    assert [one.rule for one in refused.value.violations] == ["name.not-permitted"]
+    assert rig.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("DNS:vpn.home.arpa", ("DNS:vpn.home.arpa",)),
+        ("DNS:vpn.home.arpa, email:copy", ("DNS:vpn.home.arpa",)),
+    ],
+)
+def test_a_name_of_the_profiles_own_is_shown_recorded_and_renewed(
+    rig: Rig, names: str, expected: tuple[str, ...]
+) -> None:
+    with_own_names(rig, names)
+    with rig.facility() as facility:
+        (first,) = issue(facility, own_order())
+        assert isinstance(first, Issued)
+        assert tuple(map(str, first.prepared.names)) == expected
+        assert not [one for one in first.prepared.warnings if "no subjectAltName" in one]
+        (row,) = facility.store.by_serial(first.prepared.serial)
+        (second,) = issue(facility, renewal_of(row, profile=None, wishes=Wishes()))
+        assert isinstance(second, Issued)
+        (renewed,) = facility.store.by_serial(second.prepared.serial)
+        found = [one for one in inspect(facility) if one.rule.startswith("check.row")]
+    assert (row.names, renewed.names, found) == (expected, expected, [])
 
 
 def test_the_rendered_profile_is_kept_with_its_certificate(rig: Rig) -> None:

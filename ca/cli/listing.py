@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -29,10 +29,15 @@ _HEADINGS = ("Serial", "Subject", "Names", "Profile", "Expires", "State")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def print_table(records: Iterable[CertificateRecord], *, at: datetime) -> int:
-    """Columns on a terminal, tab-separated values in a pipe; how many rows there were."""
+def print_table(
+    records: Iterable[CertificateRecord], refused: Collection[int], *, at: datetime
+) -> int:
+    """Columns on a terminal, tab-separated values in a pipe; how many rows there were.
+
+    refused: ids of the issuers that are revoked, here and below.
+    """
     is_terminal = sys.stdout.isatty()
-    rows = (_cells(record, at=at, short=is_terminal) for record in records)
+    rows = (_cells(record, refused, at=at, short=is_terminal) for record in records)
     counted = _Counted(rows)
     if not is_terminal:
         table(_HEADINGS, counted)
@@ -42,7 +47,9 @@ def print_table(records: Iterable[CertificateRecord], *, at: datetime) -> int:
     return counted.count
 
 
-def _cells(record: CertificateRecord, *, at: datetime, short: bool) -> tuple[str, ...]:
+def _cells(
+    record: CertificateRecord, refused: Collection[int], *, at: datetime, short: bool
+) -> tuple[str, ...]:
     serial = serial_text(record.serial)
     return (
         serial[:SHORT_SERIAL] if short else serial,
@@ -50,26 +57,30 @@ def _cells(record: CertificateRecord, *, at: datetime, short: bool) -> tuple[str
         ", ".join(visible(name) for name in record.names),
         visible(record.profile),
         day(record.not_after) if record.tbs else "",
-        state_text(record, at=at),
+        state_text(record, refused, at=at),
     )
 
 
-def state_text(record: CertificateRecord, *, at: datetime) -> str:
-    """ "valid", "revoked (keyCompromise)": one phrase."""
+def state_text(record: CertificateRecord, refused: Collection[int], *, at: datetime) -> str:
+    """ "valid", "revoked (keyCompromise)", "refused (issuer revoked)": one phrase."""
     condition = condition_of(record, at=at)
     if condition is Condition.REVOKED and record.revocation is not None:
         return f"revoked ({record.revocation.reason.value})"
+    if condition is Condition.VALID and record.issuer_id in refused:
+        return "refused (issuer revoked)"
     return condition.value
 
 
-def print_csv(records: Iterable[CertificateRecord], *, at: datetime) -> int:
+def print_csv(
+    records: Iterable[CertificateRecord], refused: Collection[int], *, at: datetime
+) -> int:
     """A header line first, every cell quoted; none is a formula or holds a control character."""
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(heading.lower() for heading in (*_HEADINGS, "Issued"))
     count = 0
     for record in records:
         issued = when(record.issued_at) if record.issued_at is not None else ""
-        cells = list(_cells(record, at=at, short=False))
+        cells = list(_cells(record, refused, at=at, short=False))
         cells[4] = when(record.not_after) if record.tbs else ""
         writer.writerow(harmless_cell(cell) for cell in (*cells, issued))
         count += 1
@@ -82,23 +93,30 @@ def harmless_cell(text: str) -> str:
 
 
 def print_json(
-    records: Iterable[CertificateRecord], issuers: dict[int, str], *, at: datetime
+    records: Iterable[CertificateRecord],
+    issuers: dict[int, str],
+    refused: Collection[int],
+    *,
+    at: datetime,
 ) -> int:
     """One document, written as it comes: {"schema": 1, "certificates": [one a line]}."""
     print(f'{{"schema": {JSON_SCHEMA}, "at": {json.dumps(when(at))}, "certificates": [')
     count = 0
     for record in records:
         comma = ",\n" if count else ""
-        sys.stdout.write(comma + compact(record_fields(record, issuers, at=at)))
+        sys.stdout.write(comma + compact(record_fields(record, issuers, refused, at=at)))
         count += 1
     print("\n]}" if count else "]}")
     return count
 
 
 def record_fields(
-    record: CertificateRecord, issuers: dict[int, str], *, at: datetime
+    record: CertificateRecord, issuers: dict[int, str], refused: Collection[int], *, at: datetime
 ) -> dict[str, Any]:
-    """One record as JSON. issuers: slug by id. The names are as recorded; JSON escapes them."""
+    """One record as JSON. issuers: slug by id. refused: as in `print_table`.
+
+    The names are as recorded; JSON escapes them.
+    """
     revocation = record.revocation
     return {
         "serial": serial_text(record.serial),
@@ -107,6 +125,7 @@ def record_fields(
         "profile": record.profile,
         "issuer": issuers.get(record.issuer_id, ""),
         "state": condition_of(record, at=at).value,
+        "issuer_revoked": record.issuer_id in refused,
         "not_before": record.not_before if record.tbs else None,
         "not_after": record.not_after if record.tbs else None,
         "issued_at": record.issued_at,

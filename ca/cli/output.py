@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ca.errors import HomecaError, Refused, VerificationFailed
+from ca.names.showing import many as many
 from ca.names.showing import visible
 
 #: Version of the JSON documents; raised when a key changes its meaning or goes.
@@ -110,11 +111,6 @@ def when(moment: datetime) -> str:
 def day(moment: datetime) -> str:
     """ "2026-11-22", UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
-
-
-def many(number: int, noun: str) -> str:
-    """ "1 error", "2 errors"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def fields(pairs: Iterable[tuple[str, str | Iterable[str]]], *, indent: str = "  ") -> str:

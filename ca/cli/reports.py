@@ -98,6 +98,7 @@ def list_certificates(
     Example: homeca list --expiring 30d
     """
     from ca.cli import listing
+    from ca.services.issuer_standing import revoked_issuers
     from ca.wiring import system_clock
 
     wanted = _one_of(
@@ -107,7 +108,8 @@ def list_certificates(
         raise UsageError("--csv and --json exclude each other", remedy="choose one")
     now = system_clock()
     with record(home) as (_, store):
-        slugs = {one.id: one.slug for one in store.issuers()}
+        issuers = store.issuers()
+        slugs = {one.id: one.slug for one in issuers}
         query = _query(
             wanted,
             expiring=expiring,
@@ -116,16 +118,19 @@ def list_certificates(
             text=text,
             now=now,
         )
+        refused = frozenset(revoked_issuers(issuers, store))
         records = _matching(store, query, wanted)
         if expiring is not None:
             records = sorted(records, key=lambda one: one.not_after)
         if as_json:
-            listing.print_json(records, slugs, at=now)
+            listing.print_json(records, slugs, refused, at=now)
         elif as_csv:
-            listing.print_csv(records, at=now)
+            listing.print_csv(records, refused, at=now)
         else:
-            count = listing.print_table(records, at=now)
+            count = listing.print_table(records, refused, at=now)
             sys.stdout.flush()
+            if profile is not None and not count:
+                _mention_profile(profile, home)
             if wanted is Wanted.VALID and expiring is None:
                 _mention_rest(count, store, now=now)
 
@@ -238,6 +243,18 @@ def _mention_rest(shown: int, store: CertificateStore, *, now: datetime) -> None
         say("nothing was issued yet; `homeca sign REQUEST --profile vpn-client` does it")
 
 
+def _mention_profile(name: str, home: Path | None) -> None:
+    """Nothing of a profile that there is not: a slip, unless it was removed."""
+    from ca.cli.options import chosen_home
+    from ca.home import Home
+    from ca.names.showing import visible
+    from ca.wiring import open_library
+
+    known = open_library(Home(chosen_home(home))).names()
+    if name not in known:
+        say(f"no profile is called {visible(name)!r}; there are {', '.join(map(visible, known))}")
+
+
 def show(
     what: Annotated[
         str,
@@ -287,17 +304,15 @@ def status(
     """Say how this CA stands: issuers, where their keys live, CRLs, what ends soon.
 
     Run it now and then, or let a timer do it: the exit status is 0 when all is well and 1 when
-    something needs attention. It says what, and which command helps. The TPM is not asked: whether
-    the record is still the newest, `homeca check` and `homeca audit verify` say.
+    something needs attention, with --ics too. It says what, and which command helps. The TPM is
+    not asked: whether the record is still the newest, `homeca check` and `homeca audit verify` say.
 
     Example: homeca status || mail -s "the CA needs you" me@home.arpa
     """
     from ca.cli.status import show_status, write_calendar
 
-    if ics is not None:
-        write_calendar(ics, home)
-        return
-    if not show_status(home, as_json=as_json):
+    is_well = write_calendar(ics, home) if ics is not None else show_status(home, as_json=as_json)
+    if not is_well:
         raise typer.Exit(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
 from ca.services.condition import Condition, condition_of
+from ca.services.issuer_standing import revoked_issuers
 from ca.wiring import system_clock
 
 #: The longest CRL that is read.
@@ -51,8 +53,9 @@ def record_json(
     found: CertificateRecord, store: CertificateStore, *, at: datetime
 ) -> dict[str, Any]:
     """The row and its certificate as JSON."""
-    slugs = {issuer.id: issuer.slug for issuer in store.issuers()}
-    described = record_fields(found, slugs, at=at)
+    issuers = store.issuers()
+    slugs = {issuer.id: issuer.slug for issuer in issuers}
+    described = record_fields(found, slugs, revoked_issuers(issuers, store), at=at)
     described["replaced_by"] = [
         serial_text(later.serial) for later in store.replacements(found.serial)
     ]
@@ -86,10 +89,11 @@ def _print_pem(found: CertificateRecord, store: CertificateStore) -> None:
 
 def _record_pairs(found: CertificateRecord, store: CertificateStore, *, at: datetime) -> Pairs:
     """What the record knows beside the certificate."""
-    issuer = next((one for one in store.issuers() if one.id == found.issuer_id), None)
+    issuers = store.issuers()
+    issuer = next((one for one in issuers if one.id == found.issuer_id), None)
     pairs: Pairs = [
         ("serial", strong(serial_text(found.serial))),
-        ("state", _coloured(found, at=at)),
+        ("state", _coloured(found, revoked_issuers(issuers, store), at=at)),
         ("issued by", visible(issuer.slug) if issuer is not None else "an issuer unknown"),
         ("profile", visible(found.profile) or "none"),
     ]
@@ -112,9 +116,9 @@ def _record_pairs(found: CertificateRecord, store: CertificateStore, *, at: date
     return pairs
 
 
-def _coloured(found: CertificateRecord, *, at: datetime) -> str:
-    text = state_text(found, at=at)
-    return good(text) if condition_of(found, at=at) is Condition.VALID else bad(text)
+def _coloured(found: CertificateRecord, refused: Collection[int], *, at: datetime) -> str:
+    text = state_text(found, refused, at=at)
+    return good(text) if text == Condition.VALID.value else bad(text)
 
 
 # ---------------------------------------------------------------- files
@@ -175,27 +179,31 @@ def _show_certificate(
     der: bytes, home: Path | None, now: datetime, as_json: bool
 ) -> dict[str, Any] | None:
     facts = read_certificate(der, tolerant=True)
-    known = _known(der, facts.tbs.serial, home)
+    known, refused = _known(der, facts.tbs.serial, home)
     if as_json:
         described = certificate_json(facts)
         described["recorded"] = known is not None
         described["state"] = condition_of(known, at=now).value if known is not None else None
+        described["issuer_revoked"] = known is not None and known.issuer_id in refused
         return described
     if known is not None:
-        result(f"{strong('issued by this CA')}: {_coloured(known, at=now)}")
+        result(f"{strong('issued by this CA')}: {_coloured(known, refused, at=now)}")
     result(fields(certificate_pairs(facts, at=now), indent=""))
     result("")
     return None
 
 
-def _known(der: bytes, serial: int, home: Path | None) -> CertificateRecord | None:
-    """Its row in this home's record, where there is one."""
+def _known(
+    der: bytes, serial: int, home: Path | None
+) -> tuple[CertificateRecord | None, Collection[int]]:
+    """Its row in this home's record, where there is one, and the issuers that are revoked."""
     try:
         with record(home) as (_, store):
             rows = store.by_serial(Serial(serial)) if serial > 0 else ()
-            return next((row for row in rows if row.der == der), None)
+            row = next((row for row in rows if row.der == der), None)
+            return row, revoked_issuers(store.issuers(), store)
     except HomeMissing:
-        return None
+        return None, ()
 
 
 def _show_crl(

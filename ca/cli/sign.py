@@ -30,7 +30,9 @@ from ca.names.general import parse_general_name
 
 if TYPE_CHECKING:
     from ca.encoding.requests import Request
+    from ca.interfaces.issuing import CertificateRecord
     from ca.policy.terms import Wishes
+    from ca.services.facility import Facility
     from ca.services.preparation import Order
 
 #: Requests are 0.5 to 8 kB; what is longer is not read.
@@ -195,10 +197,22 @@ def renew(
             as_json=as_json,
         )
         if done:
-            say(
-                f"note: {serial_text(record.serial)} stays valid until {day(record.not_after)}; "
-                f"`homeca revoke {serial_text(record.serial)} --reason superseded` ends it"
-            )
+            _tell_of_old(record, found)
+
+
+def _tell_of_old(record: CertificateRecord, found: Facility) -> None:
+    from ca.services.issuer_standing import revoked_issuers
+
+    serial = serial_text(record.serial)
+    if record.issuer_id in revoked_issuers(found.store.issuers(), found.store):
+        say(f"note: {serial} is refused already, for its issuer is revoked")
+    elif record.not_after < found.clock():
+        say(f"note: {serial} ended on {day(record.not_after)}")
+    else:
+        say(
+            f"note: {serial} stays valid until {day(record.not_after)}; "
+            f"`homeca revoke {serial} --reason superseded` ends it"
+        )
 
 
 def _wishes(

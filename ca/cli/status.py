@@ -12,14 +12,27 @@ from msgspec.structs import asdict, replace
 
 from ca.cli.describing.words import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
-from ca.cli.output import bad, day, document, fields, good, many, result, strong, warn, when
-from ca.errors import LedgerBroken, OutputExists
+from ca.cli.output import (
+    bad,
+    day,
+    document,
+    fields,
+    good,
+    many,
+    result,
+    say,
+    strong,
+    warn,
+    when,
+)
+from ca.errors import IllegalName, LedgerBroken, OutputExists
 from ca.home import refuse_as_output
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import serial_text
+from ca.names.distinguished import DistinguishedName
 from ca.names.showing import visible
 from ca.services.issuer_standing import IssuerStanding
 from ca.services.premises import Concern
@@ -43,9 +56,11 @@ def show_status(home: Path | None, *, as_json: bool) -> bool:
     return found.is_well
 
 
-def write_calendar(path: Path, home: Path | None) -> None:
-    """Replace the file: it is read again and again by the same calendar. "-": stdout."""
-    from ca.files import PRIVATE_FILE, write_whole
+def write_calendar(path: Path, home: Path | None) -> bool:
+    """Replace the file: it is read again and again by the same calendar. "-": stdout.
+
+    Returns: is all well? The calendar holds what is to come; what is wrong now is counted.
+    """
     from ca.services.icalendar import calendar
     from ca.services.reminding import deadlines
 
@@ -53,17 +68,39 @@ def write_calendar(path: Path, home: Path | None) -> None:
     with record(home) as (place, store):
         ends = deadlines(store, place, at=now)
         roots = [one.subject for one in store.issuers() if one.parent_id is None]
-    octets = calendar(ends, name=visible(roots[0]) if roots else "homeca", at=now)
+        found = standing(store, place, at=now)
+        _, doubts = _of_ledger(store, found)
+    name = visible(roots[0]) if roots else "homeca"
+    octets = calendar(ends, name=name, title=_title(name), at=now)
     if str(path) == "-":
         sys.stdout.buffer.write(octets)
-        return
+        sys.stdout.flush()
+    else:
+        _replace(path, octets)
+        result(f"{visible(str(path))}: {many(len(ends), 'date')}")
+    urgent = [one for one in (*found.concerns, *doubts) if one.needs_attention]
+    if urgent:
+        say(f"{many(len(urgent), 'thing')} to see to now: run `homeca status`")
+    return not urgent
+
+
+def _title(subject: str) -> str:
+    """ "Smith family Root CA" of "O=Smith family,CN=Smith family Root CA"."""
+    try:
+        return visible(DistinguishedName.parse(subject).common_name or subject)
+    except IllegalName:
+        return subject
+
+
+def _replace(path: Path, octets: bytes) -> None:
+    from ca.files import PRIVATE_FILE, write_whole
+
     refuse_as_output(path)
     if path.exists() and not _is_calendar(path):
         raise OutputExists(
             f"{visible(str(path))!r} exists and is no calendar", remedy="choose another file"
         )
     write_whole(path, octets, mode=PRIVATE_FILE, replace=True)
-    result(f"{visible(str(path))}: {many(len(ends), 'date')}")
 
 
 def _is_calendar(path: Path) -> bool:
@@ -114,7 +151,7 @@ def _print(found: Standing, home: Path, ledger: LedgerStanding | None) -> None:
     result(
         fields(
             [
-                ("valid", str(counts.valid)),
+                ("valid", _valid_text(found)),
                 ("expired", str(counts.expired)),
                 ("revoked", str(counts.revoked)),
                 ("uncertain", str(counts.uncertain)),
@@ -134,12 +171,22 @@ def _print(found: Standing, home: Path, ledger: LedgerStanding | None) -> None:
         if not concern.needs_attention and concern.rule != "custody.software-tpm"
     ]
     result("")
-    if not urgent:
-        result(good("all is well"))
-    else:
+    if urgent:
         result(bad(f"{many(len(urgent), 'thing')} to see to"))
-    for concern in (*urgent, *notes):
+    else:
+        result(good("all is well"))
+    for concern in urgent:
         result(_concern_text(concern))
+    if notes:
+        result(f"{many(len(notes), 'thing')} to know, nothing that must be done")
+    for concern in notes:
+        result(_concern_text(concern))
+
+
+def _valid_text(found: Standing) -> str:
+    if not found.refused:
+        return str(found.counts.valid)
+    return f"{found.counts.valid}, " + bad(f"{found.refused} of them refused with their issuer")
 
 
 def _concern_text(concern: Concern) -> str:
@@ -174,7 +221,7 @@ def _node_text(node: NodeRecord) -> str:
     here = " (this one)" if node.is_here else ""
     text = f"{strong(visible(node.label))}{here}: {_custody_text(node.custody)}"
     if node.open_serials and node.open_since is not None:
-        text += f", {node.open_serials} signatures open since {when(node.open_since)}"
+        text += f", {many(node.open_serials, 'signature')} open since {when(node.open_since)}"
     return text
 
 
@@ -201,7 +248,10 @@ def _tree_lines(
 def _issuer_facts(found: IssuerStanding, *, at: datetime) -> Iterator[str]:
     issuer = found.issuer
     state = issuer.state.value
-    yield good(state) if issuer.state is IssuerState.ACTIVE else state
+    if found.revoked is not None:
+        yield bad(f"revoked {day(found.revoked.revoked_at)} ({found.revoked.reason.value})")
+    else:
+        yield good(state) if issuer.state is IssuerState.ACTIVE else state
     yield issuer.key_kind or "no key yet"
     if issuer.has_key:
         yield visible(issuer.key_file)
@@ -257,6 +307,7 @@ def _as_json(found: Standing, home: Path) -> dict[str, Any]:
         "issuers": [_issuer_json(one, found) for one in found.issuers],
         "counts": {
             "valid": found.counts.valid,
+            "refused": found.refused,
             "expired": found.counts.expired,
             "revoked": found.counts.revoked,
             "uncertain": found.counts.uncertain,
@@ -291,7 +342,8 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
     return {
         "slug": issuer.slug,
         "role": issuer.role.value,
-        "state": issuer.state.value,
+        "state": "revoked" if one.revoked is not None else issuer.state.value,
+        "revoked_at": one.revoked.revoked_at if one.revoked is not None else None,
         "subject": issuer.subject,
         "parent": slugs.get(issuer.parent_id) if issuer.parent_id is not None else None,
         "serial": serial_text(issuer.serial) if issuer.serial is not None else None,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 from ca.services.ladder import armed_until
 from ca.services.premises import Concern
 from ca.services.publication import compare
@@ -95,12 +95,13 @@ def _of_crl(
     if found.missing:
         yield Concern(
             "crl.behind",
-            f"{found.missing} revoked serials of {subject} are on no CRL yet",
+            f"on no CRL of {subject} yet: {many(found.missing, 'revoked serial')}",
             "run `homeca crl`, and bring the files to your servers",
         )
     if found.superfluous:
         yield Concern(
             "crl.behind",
-            f"the CRL of {subject} still lists {found.superfluous} serials that are not revoked",
+            f"the CRL of {subject} still lists as revoked what is not: "
+            f"{many(found.superfluous, 'serial')}",
             "run `homeca crl`; if it recurs, `homeca check`",
         )

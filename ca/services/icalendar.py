@@ -11,18 +11,21 @@ from ca.services.reminding import Deadline
 _LINE = 75  # octets, §3.1
 
 
-def calendar(deadlines: Iterable[Deadline], *, name: str, at: datetime) -> bytes:
+def calendar(
+    deadlines: Iterable[Deadline], *, name: str, title: str | None = None, at: datetime
+) -> bytes:
     """One event on each day to act, with an alarm; UTF-8, CRLF, lines folded.
 
-    name: of the CA. A thing keeps its UID when its date moves, so that a calendar that is read
-          again moves the event and does not double it (§3.8.4.7).
+    name:  of the CA, and no other's. A thing keeps its UID when its date moves, so that a calendar
+           that is read again moves the event and does not double it (§3.8.4.7).
+    title: what the calendar is called; by default the same.
     """
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//homeca//homeca//EN",
         "CALSCALE:GREGORIAN",
-        f"X-WR-CALNAME:{_text(name)}",
+        f"X-WR-CALNAME:{_text(title or name)}",
     ]
     for deadline in deadlines:
         lines += _event(deadline, name, at)

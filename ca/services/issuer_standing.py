@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from ca.errors import HomecaError
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
-from ca.names.showing import visible
+from ca.interfaces.revocation import Revocation
+from ca.interfaces.store import CertificateStore
+from ca.names.showing import many, visible
 from ca.services.crl_standing import CrlStanding
 from ca.services.premises import Concern
 
@@ -18,10 +20,11 @@ ISSUER_LOOKAHEAD = timedelta(days=400)
 
 
 class IssuerStanding(Struct, frozen=True, kw_only=True):
-    """An issuer, its newest CRL, and the issuers it signed."""
+    """An issuer, its newest CRL, and the issuers it signed. revoked: it, or one above it."""
 
     issuer: IssuerRecord
     crl: CrlStanding | None
+    revoked: Revocation | None
     children: tuple[IssuerStanding, ...]
 
     def __iter__(self) -> Iterator[IssuerStanding]:
@@ -31,8 +34,35 @@ class IssuerStanding(Struct, frozen=True, kw_only=True):
             yield from child
 
 
+def revoked_issuers(
+    records: tuple[IssuerRecord, ...], store: CertificateStore
+) -> Mapping[int, Revocation]:
+    """By id: those whose certificate is revoked, and those below them. Raises: StoreError.
+
+    What they signed is refused by whoever looks at their issuer's CRL, whatever its own line says.
+    """
+    own: dict[int, Revocation] = {}
+    for issuer in records:
+        rows = store.by_serial(issuer.serial) if issuer.serial is not None else ()
+        row = next((one for one in rows if one.issuer_id == issuer.parent_id), None)
+        if row is not None and row.revocation is not None:
+            own[issuer.id] = row.revocation
+    parents = {issuer.id: issuer.parent_id for issuer in records}
+    found = dict(own)
+    for issuer in records:
+        above, passed = issuer.parent_id, {issuer.id}
+        while issuer.id not in found and above is not None and above not in passed:
+            passed.add(above)
+            if above in own:
+                found[issuer.id] = own[above]
+            above = parents.get(above)
+    return found
+
+
 def issuer_tree(
-    records: tuple[IssuerRecord, ...], crls: dict[int, CrlStanding | None]
+    records: tuple[IssuerRecord, ...],
+    crls: Mapping[int, CrlStanding | None],
+    revoked: Mapping[int, Revocation],
 ) -> tuple[IssuerStanding, ...]:
     """By parent; an issuer whose parent is not there (or is itself) stands at the top."""
     known = {issuer.id for issuer in records}
@@ -48,6 +78,7 @@ def issuer_tree(
         return IssuerStanding(
             issuer=issuer,
             crl=crls.get(issuer.id),
+            revoked=revoked.get(issuer.id),
             children=below(issuer.id, path | {issuer.id}),
         )
 
@@ -91,14 +122,25 @@ def concerns_of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concer
     if issuer.state is IssuerState.ACTIVE and issuer.not_after - at < min(
         lifetime / 4, ISSUER_LOOKAHEAD
     ):
-        days = (issuer.not_after - at).days
+        days = many((issuer.not_after - at).days, "day")
         yield Concern(
             "issuer.expiring",
-            f"{subject} ends in {days} days: what it signs must end before that",
+            f"{subject} ends in {days}: what it signs must end before that",
             "begin a new root in another --home and bring it to the devices"
             if issuer.role is Role.ROOT
             else "run `homeca init-intermediate` for the next one",
         )
+
+
+def concern_of_revoked(issuer: IssuerRecord, refused: int) -> Concern:
+    """refused: certificates it signed that are not over, not revoked and not renewed elsewhere."""
+    return Concern(
+        "issuer.revoked",
+        f"{visible(issuer.subject)} is revoked: {many(refused, 'certificate')} that it signed "
+        f"{'is' if refused == 1 else 'are'} refused with it",
+        f"see them: `homeca list --issuer {issuer.slug}`; renew each under another issuer: "
+        "`homeca renew SERIAL`",
+    )
 
 
 def concerns_of_constraints(records: tuple[IssuerRecord, ...]) -> Iterator[Concern]:

@@ -22,7 +22,7 @@ from ca.interfaces.issuing import (
 )
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND, serial_text
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 from ca.services.backup import recall
 from ca.services.crl_files import JOINED, lists_at_hand, lists_in, published_hash
 from ca.services.ladder import Ladder, standing_ladder
@@ -31,7 +31,7 @@ from ca.services.premises import Concern
 #: A backup that was never tried out is a hope.
 DRILL_EVERY = timedelta(days=90)
 
-#: How long before its end a certificate and an issuer are to be renewed.
+#: How long before its end a certificate and an issuer are to be renewed; see `renewal_lead`.
 RENEW_BEFORE = timedelta(days=30)
 SUCCEED_BEFORE = timedelta(days=365)
 
@@ -133,9 +133,14 @@ def _of_certificates(store: CertificateStore, *, at: datetime) -> Iterator[Deadl
             key=f"certificate-{serial}",
             what=f"the certificate of {visible(record.subject)} ends",
             remedy=f"renew it: `homeca renew {serial}`",
-            act_by=max(record.not_before, record.not_after - RENEW_BEFORE),
+            act_by=max(record.not_before, record.not_after - renewal_lead(record)),
             ends=record.not_after,
         )
+
+
+def renewal_lead(record: CertificateRecord) -> timedelta:
+    """RENEW_BEFORE, or a third of a short life: no certificate is due on the day it is issued."""
+    return min(RENEW_BEFORE, (record.not_after - record.not_before) / 3)
 
 
 def is_renewed(record: CertificateRecord, store: CertificateStore) -> bool:
@@ -267,8 +272,8 @@ def _of_backup(store: CertificateStore, home: Home, *, at: datetime) -> Iterator
     memory = recall(home)
     days = (at - since).days
     text = (
-        f"no backup was tried out for {days} days"
+        f"no backup was tried out for {many(days, 'day')}"
         if memory.drilled is not None
-        else f"this CA is {days} days old and no backup of it was ever tried out"
+        else f"this CA is {many(days, 'day')} old and no backup of it was ever tried out"
     )
     yield Concern("backup.no-drill", text, "run `homeca backup FILE`, then `homeca drill FILE`")

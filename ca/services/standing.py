@@ -14,27 +14,37 @@ from msgspec import Struct
 
 from ca.home import Home
 from ca.interfaces.custody import Custody, CustodyKind
-from ca.interfaces.issuing import CertificateCounts, CertificateQuery, CertificateRecord, State
+from ca.interfaces.issuing import (
+    CertificateCounts,
+    CertificateQuery,
+    CertificateRecord,
+    IssuerRecord,
+    State,
+)
 from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND, Serial, serial_text
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 from ca.services.crl_standing import concerns_of_crl, crl_standing
 from ca.services.facility import CLOCK_MAY_LAG
 from ca.services.issuer_standing import (
     IssuerStanding,
+    concern_of_revoked,
     concerns_of_constraints,
     concerns_of_issuer,
     issuer_tree,
+    revoked_issuers,
 )
 from ca.services.premises import Concern, concerns_of_files
-from ca.services.reminding import concerns_to_remind_of, is_renewed
+from ca.services.reminding import (
+    RENEW_BEFORE,
+    concerns_to_remind_of,
+    is_renewed,
+    renewal_lead,
+)
 
 #: TCTI of a software TPM whose state lies in the home.
 EMBEDDED = "embedded"
-
-#: How far ahead `status` looks for certificates that end.
-LOOKAHEAD = timedelta(days=30)
 
 #: How long another node may be at work on what it has begun: a long batch in a slow TPM.
 NODE_MAY_SIGN = timedelta(minutes=10)
@@ -47,7 +57,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """The whole CA at a moment.
 
     tops:     issuers without a parent here. custody: None before the first ceremony.
-    expiring: certificates that end within LOOKAHEAD and have no successor, soonest first, NAMED
+    refused:  of `counts.valid`, those that a revoked issuer signed.
+    expiring: certificates that are to be renewed and have no successor, soonest first, NAMED
               of them; `expiring_count` is how many there are.
     open_serials: signatures begun and not ended, here or in another process.
     nodes:    the homes that share the record; none when it is this one's alone.
@@ -57,6 +68,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     custody: Custody | None
     tops: tuple[IssuerStanding, ...]
     counts: CertificateCounts
+    refused: int
     expiring: tuple[CertificateRecord, ...]
     expiring_count: int
     open_serials: int
@@ -83,8 +95,13 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         for issuer in records
         if issuer.certificate is not None
     }
-    tops = issuer_tree(records, crls)
+    revoked = revoked_issuers(records, store)
     own = {issuer.serial for issuer in records}
+    below = [
+        (issuer, *_refused_with(issuer, store, own, at=at))
+        for issuer in records
+        if issuer.id in revoked
+    ]
     named, count = _expiring(store, own, at=at)
     open_serials = len(store.open_serials())
     nodes = store.nodes()
@@ -94,6 +111,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         *_of_custody(custody, home),
         *_of_clock(last_act, at=at),
         *(concern for issuer in records for concern in concerns_of_issuer(issuer, at=at)),
+        *(concern_of_revoked(issuer, left) for issuer, _, left in below if left),
         *concerns_of_constraints(records),
         *(
             concern
@@ -110,8 +128,9 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     return Standing(
         at=at,
         custody=custody,
-        tops=tops,
+        tops=issuer_tree(records, crls, revoked),
         counts=counts,
+        refused=sum(refused for _, refused, _ in below),
         expiring=named,
         expiring_count=count,
         open_serials=open_serials,
@@ -149,6 +168,23 @@ def _of_clock(last: datetime | None, *, at: datetime) -> Iterator[Concern]:
         )
 
 
+def _refused_with(
+    issuer: IssuerRecord, store: CertificateStore, own: set[Serial | None], *, at: datetime
+) -> tuple[int, int]:
+    """How many valid ones an issuer that is revoked signed, and how many devices' were not renewed.
+
+    Counted row by row: few homes ever have such an issuer.
+    """
+    query = CertificateQuery(
+        states=(State.ISSUED,), issuer_id=issuer.id, revoked=False, expires_after=at - ONE_SECOND
+    )
+    refused = left = 0
+    for record in store.certificates(query):
+        refused += 1
+        left += record.serial not in own and not is_renewed(record, store)
+    return refused, left
+
+
 def _expiring(
     store: CertificateStore, own: set[Serial | None], *, at: datetime
 ) -> tuple[tuple[CertificateRecord, ...], int]:
@@ -157,12 +193,14 @@ def _expiring(
         states=(State.ISSUED,),
         revoked=False,
         expires_after=at - ONE_SECOND,
-        expires_before=at + LOOKAHEAD,
+        expires_before=at + RENEW_BEFORE,
     )
     found: list[CertificateRecord] = []
     count = 0
     for record in store.certificates(query):
-        if record.serial in own or is_renewed(record, store):
+        if record.not_after - at >= renewal_lead(record) or record.serial in own:
+            continue
+        if is_renewed(record, store):
             continue
         count += 1
         found.append(record)
@@ -177,15 +215,15 @@ def _of_expiring(
     for record in named:
         yield Concern(
             "certificate.expiring",
-            f"{visible(record.subject)} ends in {(record.not_after - at).days} days "
+            f"{visible(record.subject)} ends in {many((record.not_after - at).days, 'day')} "
             f"({record.not_after:%Y-%m-%d})",
             f"renew it: `homeca renew {serial_text(record.serial)}`",
         )
     if count > len(named):
         yield Concern(
             "certificate.expiring",
-            f"{count - len(named)} more certificates end within {LOOKAHEAD.days} days",
-            f"see them: `homeca list --expiring {LOOKAHEAD.days}d`",
+            f"{count - len(named)} more are to be renewed",
+            f"see them: `homeca list --expiring {RENEW_BEFORE.days}d`",
         )
 
 
@@ -196,8 +234,8 @@ def _of_nodes(nodes: tuple[NodeRecord, ...], *, at: datetime) -> Iterator[Concer
         if not node.is_here and since is not None and at - since > NODE_MAY_SIGN:
             yield Concern(
                 "node.open",
-                f"node {visible(node.label)} has begun {node.open_serials} signatures and not "
-                f"ended them since {since:%Y-%m-%d %H:%M} UTC",
+                f"node {visible(node.label)} has begun {many(node.open_serials, 'signature')} and "
+                f"ended none since {since:%Y-%m-%d %H:%M} UTC",
                 "run `homeca status` on it: only there they can be settled",
             )
 
@@ -206,7 +244,7 @@ def _of_open(count: int) -> Iterator[Concern]:
     if count:
         yield Concern(
             "serial.open",
-            f"{count} signatures were begun and not ended",
+            f"begun and not ended: {many(count, 'signature')}",
             "another homeca is signing, or one was interrupted: the next command that signs "
             "settles them",
         )

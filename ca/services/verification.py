@@ -19,6 +19,7 @@ from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role, State
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.names.general import DNSName, parse_general_name
+from ca.names.showing import many
 from ca.services.ladder import armed_until
 from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.strict_client import strict_client
@@ -64,7 +65,7 @@ def verify_certificate(
     if reasons:
         raise VerificationFailed(
             f"the certificate of {leaf.tbs.subject} is not good: {reasons[0].text}"
-            + (f", and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""),
+            + (f", and {many(len(reasons) - 1, 'more reason')}" if len(reasons) > 1 else ""),
             remedy="do not trust it; sign a new request if the device is yours",
             violations=tuple(reasons),
         )

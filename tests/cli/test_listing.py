@@ -61,6 +61,14 @@ def test_list_expiring_puts_the_soonest_first(common_house: House) -> None:
     assert stems(rows)[0] == "brief"
 
 
+def test_a_profile_that_is_not_there_is_said(common_house: House) -> None:
+    said = run(common_house, "list", "--profile", "nosuch")
+
+    assert said.status == 0
+    assert "no profile is called 'nosuch'; there are " in said.messages
+    assert "no profile" not in run(common_house, "list", "--profile", "wifi-server").messages
+
+
 def test_json_says_why_and_since_when_something_is_revoked(common_house: House) -> None:
     lost, parked = listed(common_house, "--revoked")
 

@@ -25,6 +25,15 @@ from ca.interfaces.issuing import IssuerState
 from ca.interfaces.values import Secret
 from tests.cli.running import Said, run
 from tests.house import House
+from tests.interop.homeca import Homeca
+from tests.interop.programs import at_another_time
+
+
+def later(offset: str) -> dict[str, str]:
+    """The environment in which it is that much later."""
+    _, *settings = at_another_time(offset)
+    return dict(one.split("=", 1) for one in settings)
+
 
 # ---------------------------------------------------------------- status
 
@@ -43,24 +52,61 @@ def test_status_draws_the_hierarchy_and_says_software_tpm_loudly(common_house: H
 def test_status_ends_with_1_when_something_needs_attention_and_says_what(
     common_house: House,
 ) -> None:
-    said = run(common_house, "status")
+    said = run(common_house, "status", environment=later("+4d"))
 
     assert said.status == 1
     assert "certificate.expiring" in said.text
     assert f"homeca renew {common_house.serial('brief')}" in said.text
 
 
-def test_status_ends_with_0_when_all_is_well(house: House) -> None:
-    house.homeca.must("revoke", house.file("brief.crt"), "--crl")
+def test_a_calendar_ends_with_the_verdict_of_status(common_house: House) -> None:
+    well = run(common_house, "status", "--ics", "-")
+    unwell = run(common_house, "status", "--ics", "-", environment=later("+4d"))
 
-    said = run(house, "status")
+    assert (well.status, unwell.status) == (0, 1)
+    assert "1 thing to see to now: run `homeca status`" in unwell.messages
+    assert "X-WR-CALNAME:Test Root CA\r\n" in unwell.text
+    assert unwell.text.endswith("END:VCALENDAR\r\n")
+
+
+def test_status_ends_with_0_when_all_is_well(common_house: House) -> None:
+    said = run(common_house, "status")
 
     assert said.status == 0
-    assert "all is well" in said.text
+    assert said.text.endswith("all is well\n")
+
+
+def test_what_is_only_to_be_known_stands_below_a_line_of_its_own(tmp_path: Path) -> None:
+    homeca = Homeca(tmp_path / "home")
+    homeca.must("init-root", "--name", "Free", "--key", "ec-p256")
+
+    told = homeca.must("status")
+
+    assert "all is well\n2 things to know, nothing that must be done\n  - " in told
+
+
+def test_what_a_revoked_intermediate_signed_is_nowhere_called_valid(house: House) -> None:
+    (below,) = (
+        one
+        for one in json.loads(run(house, "list", "--json", "--issuer", "root").text)["certificates"]
+        if one["profile"] == "intermediate-ca"
+    )
+    house.homeca.must("revoke", below["serial"], "--crl")
+
+    shown = run(house, "status").text
+    assert "revoked 20" in shown
+    assert "retired" not in shown
+    assert "4, 3 of them refused with their issuer" in shown
+    assert run(house, "list", "--text", "laptop").text.count("refused (issuer revoked)") == 1
+    for way in (house.serial("laptop"), house.file("laptop.crt")):
+        assert "refused (issuer revoked)" in run(house, "show", way).text
+    renewed = run(house, "renew", house.file("laptop.crt"), "--out", house.file("laptop-2.crt"))
+    assert "is refused already, for its issuer is revoked" in renewed.messages
+    assert "stays valid" not in renewed.messages
 
 
 def test_status_json_is_one_document_with_the_same_verdict(common_house: House) -> None:
-    said = run(common_house, "status", "--json")
+    said = run(common_house, "status", "--json", environment=later("+4d"))
 
     shown = json.loads(said.text)
     assert said.status == 1

@@ -35,8 +35,17 @@ def urgent(found: Standing) -> set[str]:
     return {concern.rule for concern in found.concerns if concern.needs_attention}
 
 
+#: The certificate of `brief` lives five days.
+ALMOST_OVER = timedelta(days=4)
+
+
+def test_a_certificate_is_no_reason_for_alarm_on_the_day_it_is_issued(common_house: House) -> None:
+    assert at(common_house).is_well
+    assert at(common_house, timedelta(days=3)).is_well
+
+
 def test_only_the_certificate_that_ends_soon_needs_attention(common_house: House) -> None:
-    found = at(common_house)
+    found = at(common_house, ALMOST_OVER)
 
     assert urgent(found) == {"certificate.expiring"}
     assert [record.subject for record in found.expiring] == ["CN=brief.home.arpa"]
@@ -45,7 +54,7 @@ def test_only_the_certificate_that_ends_soon_needs_attention(common_house: House
 def test_a_renewed_certificate_needs_no_attention(house: House) -> None:
     house.homeca.must("renew", house.file("brief.crt"), "--out", house.file("brief-2.crt"))
 
-    found = at(house)
+    found = at(house, timedelta(days=2))
 
     assert found.is_well
 
@@ -55,7 +64,7 @@ def test_a_renewal_that_was_revoked_does_not_count(house: House) -> None:
     house.homeca.must("revoke", house.file("brief-2.crt"))
     house.homeca.must("crl")
 
-    assert "certificate.expiring" in urgent(at(house))
+    assert "certificate.expiring" in urgent(at(house, ALMOST_OVER))
 
 
 def test_the_tree_has_the_intermediate_below_the_root(common_house: House) -> None:
@@ -180,11 +189,40 @@ def test_more_expiring_certificates_than_are_named_are_counted(house: House) -> 
     requests = [make_request(house.place, f"d{n}", f"DNS:d{n}.home.arpa") for n in range(12)]
     house.homeca.must("sign", *requests, "--profile", "tls-server", "--days", "3")
 
-    found = at(house)
+    found = at(house, timedelta(days=2.5))
 
-    assert found.expiring_count == 13
+    assert found.expiring_count == 12
     assert len(found.expiring) == 10
     assert [r.not_after for r in found.expiring] == sorted(r.not_after for r in found.expiring)
+
+
+# ---------------------------------------------------------------- a revoked intermediate
+
+
+def test_what_a_revoked_intermediate_signed_is_refused_and_needs_attention(house: House) -> None:
+    (intermediate,) = at(house).tops[0].children
+    assert intermediate.issuer.serial is not None
+    house.homeca.must("revoke", f"{intermediate.issuer.serial:X}", "--crl")
+
+    found = at(house)
+
+    root, below = found.issuers
+    assert (root.revoked, below.revoked is not None) == (None, True)
+    assert (found.counts.valid, found.refused) == (4, 3)
+    (concern,) = (one for one in found.concerns if one.rule == "issuer.revoked")
+    assert "3 certificates that it signed are refused" in concern.text
+    assert not found.is_well
+
+
+def test_a_revoked_intermediate_is_done_with_when_all_it_signed_is_renewed(house: House) -> None:
+    (intermediate,) = at(house).tops[0].children
+    assert intermediate.issuer.serial is not None
+    house.homeca.must("revoke", f"{intermediate.issuer.serial:X}", "--crl")
+    for stem in ("laptop", "nas", "brief"):
+        days = ("--days", "700") if stem != "brief" else ("--days", "30")
+        house.homeca.must("renew", house.file(f"{stem}.crt"), "--out", f"{stem}-2.crt", *days)
+
+    assert "issuer.revoked" not in urgent(at(house))
 
 
 # ---------------------------------------------------------------- one word for each certificate

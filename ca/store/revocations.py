@@ -135,16 +135,15 @@ class RevocationRows(LedgerRows):
         Such a line never ends; saying so lets the index of open lines answer.
         """
         with self._database.read() as connection:
-            found = connection.execute(_BLOCKED, {"spki_sha256": spki_sha256})
-            return found.first() is not None
+            return connection.scalars(_BLOCKED, {"keys": [spki_sha256]}).first() is not None
 
 
-#: Asked once for each request: to write it anew costs as much as to run it.
+#: Asked for each request: to write it anew costs as much as to run it.
 _BLOCKED = (
-    select(revocations.c.id)
-    .join(certificates, open_line)
+    select(certificates.c.spki_sha256)
+    .join(revocations, open_line)
     .where(
-        certificates.c.spki_sha256 == bindparam("spki_sha256"),
+        certificates.c.spki_sha256.in_(bindparam("keys", expanding=True)),
         revocations.c.reason == Reason.KEY_COMPROMISE,
     )
     .limit(1)
@@ -157,14 +156,14 @@ def check_not_blocked(connection: Connection, intents: Sequence[Intent]) -> None
     Raises: RequestRefused naming the first whose key was revoked for keyCompromise.
     """
     subjects = {hashlib.sha256(intent.spki).digest(): intent.subject for intent in intents}
-    for spki_sha256, subject in subjects.items():
-        if connection.execute(_BLOCKED, {"spki_sha256": spki_sha256}).first() is not None:
-            text = f"the key of {visible(subject)!r} was revoked for keyCompromise just now"
-            raise RequestRefused(
-                text,
-                remedy="make a new key on the device and a new request from it",
-                violations=(Violation("key.blocked", text),),
-            )
+    blocked = connection.scalars(_BLOCKED, {"keys": list(subjects)}).first()
+    if blocked is not None:
+        text = f"the key of {visible(subjects[blocked])!r} was revoked for keyCompromise just now"
+        raise RequestRefused(
+            text,
+            remedy="make a new key on the device and a new request from it",
+            violations=(Violation("key.blocked", text),),
+        )
 
 
 def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes) -> None:

@@ -126,7 +126,18 @@ def write_whole(
             remedy="check the directory, its mode and the free space",
         ) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(
+            OSError
+        ):  # a read-only disk refuses even what is not there to be removed
+            scratch.unlink(missing_ok=True)
+
+
+def is_on_read_only_disk(path: Path) -> bool:
+    """Is nobody here allowed to write where it lies, whatever the modes say?"""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _appear(scratch: Path, path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
@@ -20,6 +21,7 @@ from ca.errors import (
     StoreUnreachable,
     StoreUnwritable,
 )
+from ca.files import is_on_read_only_disk
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -140,6 +142,13 @@ def _translation(error: DBAPIError, database: str) -> StoreError:
         return StoreLocked(
             f"the database {database!r} is in use by another process: {said}",
             remedy="wait for the other homeca command to end, then try again",
+        )
+    if family in _UNWRITABLE and is_on_read_only_disk(Path(database).parent):
+        # not opened as immutable: the WAL would be ignored, and revocations with it
+        return StoreUnwritable(
+            f"the database {database!r} is on a read-only disk: {said}",
+            remedy="copy the whole home to a disk that can be written (`cp -a`), and look at the "
+            "copy with --home; sign only where it lives",
         )
     if family in _UNWRITABLE:
         return StoreUnwritable(

@@ -59,3 +59,48 @@ def test_a_backup_says_how_it_is_tried_out_whatever_its_name_and_whoever_opens_i
     program, *arguments = shlex.split(command.replace("FILE", "'age id'"))
     assert program == "homeca"
     assert run(house, *arguments).status == 0
+
+
+#: A shell in a mount namespace of its own, where $0 is mounted read-only.
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def on_read_only_disk(house: House, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            READ_ONLY,
+            str(house.home),
+            *house.homeca.argv(*arguments),
+        ],
+        cwd=house.place,
+        env=house.homeca.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_home_on_a_read_only_disk_is_named_and_its_copy_can_be_looked_at(house: House) -> None:
+    said = on_read_only_disk(house, "list")
+    assert said.returncode == 5
+    assert f"the database '{house.home}/homeca.db' is on a read-only disk" in said.stderr
+    assert "`cp -a`" in said.stderr
+
+    subprocess.run(["cp", "-a", house.home, house.file("copy")], check=True, timeout=30)
+
+    assert run(house, "list", "--home", house.file("copy")).text == run(house, "list").text
+
+
+def test_a_profile_that_cannot_be_written_is_no_fault_of_homeca(house: House) -> None:
+    said = on_read_only_disk(house, "profile", "new", "mine")
+
+    assert said.returncode == 1
+    assert "cannot be written: Read-only file system" in said.stderr
+    assert "unforeseen" not in said.stderr

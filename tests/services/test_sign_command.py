@@ -34,21 +34,37 @@ def test_two_bad_requests_among_fifty_cost_only_themselves(rig: Rig, tmp_path: P
 
 
 def test_a_certificate_that_cannot_be_written_stops_no_other(rig: Rig, tmp_path: Path) -> None:
-    """A dangling link stands where d1.crt should appear: it is no file, and it is in the way."""
-    requests = [tmp_path / f"d{n}.csr" for n in range(3)]
-    for path in requests:
-        path.write_bytes(request_der(path.stem))
-    (tmp_path / "d1.crt").symlink_to(tmp_path / "nowhere")
-    done = Homeca(rig.path).run("sign", *requests, "--profile", "vpn-client")
+    """Beside a request under /proc/self/fd nothing can be made, which only the attempt shows."""
+    home = Homeca(rig.path)
+    for name in ("d0", "d1", "d2"):
+        (tmp_path / f"{name}.csr").write_bytes(request_der(name))
+    requests = (tmp_path / "d0.csr", "/proc/self/fd/0", tmp_path / "d2.csr")
+    with (tmp_path / "d1.csr").open("rb") as stdin:
+        done = subprocess.run(
+            home.argv("sign", *requests, "--profile", "vpn-client"),
+            env=home.environment,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
     assert done.returncode == 1
-    assert sorted(path.name for path in tmp_path.glob("*.crt") if path.exists()) == [
-        "d0.crt",
-        "d2.crt",
-    ]
-    assert not (tmp_path / "nowhere").exists()
+    assert sorted(path.name for path in tmp_path.glob("*.crt")) == ["d0.crt", "d2.crt"]
     rows = rig.rows()
     assert [row.state for row in rows] == [State.ISSUED] * 3
     assert f"homeca show {rows[1].serial:X}" in done.stderr
+
+
+def test_a_link_to_nowhere_is_in_the_way_before_anything_is_signed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    (tmp_path / "d.crt").symlink_to(tmp_path / "nowhere")
+    done = Homeca(rig.path).run("sign", tmp_path / "d.csr", "--profile", "vpn-client")
+    assert done.returncode == 2
+    assert not (tmp_path / "nowhere").exists()
+    assert rig.rows() == []
 
 
 def test_the_file_holds_the_certificate_and_its_intermediate(rig: Rig, tmp_path: Path) -> None:

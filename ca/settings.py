@@ -50,6 +50,8 @@ HOME_NETWORKS: tuple[IPNetwork, ...] = tuple(
     )
 )
 MAX_SIZE = 65536
+#: Who has more than this wrong reads no further.
+_MOST_FAULTS = 20
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -114,6 +116,10 @@ def _read_table(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, raw in table.items():
+        if len(faults) == _MOST_FAULTS:
+            faults.append("and more")
+        if len(faults) > _MOST_FAULTS:
+            break
         where = f"line {_line(text, prefix, key)}: "
         shown = visible(f"{prefix}.{key}" if prefix else key)
         reader = keys.get(key)
@@ -168,7 +174,7 @@ def _url(raw: object) -> str:
 
 
 def _days(raw: object) -> int:
-    return _number(raw, 1, 3650, "a number of days")
+    return _number(raw, 1, 366, "a number of days")
 
 
 def _rungs(raw: object) -> int:

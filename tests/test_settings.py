@@ -70,8 +70,8 @@ def test_the_settings_decide_which_names_may_be_certified() -> None:
         ("names = 3", "must be a table"),
         ("crl_days = '3'", "line 1: 'crl_days' must be a number"),
         ("crl_days = true", "must be a number"),
-        ("crl_days = 0", "from 1 to 3650"),
-        ("crl_days = 4000", "from 1 to 3650"),
+        ("crl_days = 0", "from 1 to 366"),
+        ("crl_days = 367", "from 1 to 366"),
         ("base_url = 'https://ca.home.arpa'", "not a plain http:// URL"),
         ("base_url = 'http://ca.home.arpa/a b'", "not a plain http:// URL"),
         ("base_url = 3", "must be a text"),
@@ -141,3 +141,13 @@ def test_what_is_no_file_of_settings_is_refused_at_once(tmp_path: Path, kind: st
             settings.write_bytes(b"#" * (MAX_SIZE + 1))
     with pytest.raises(SettingsMalformed, match=r"homeca\.toml"):
         open_settings(Home(tmp_path))
+
+
+def test_a_file_of_nothing_but_faults_is_refused_soon_and_shortly() -> None:
+    octets = "".join(f"key_{number} = 1\n" for number in range(5000)).encode()
+    with pytest.raises(SettingsMalformed) as refused:
+        read_settings(octets)
+    said = refused.value.problem
+    assert "'key_0'" in said
+    assert said.count("is not a setting") == 20
+    assert said.endswith("and more")

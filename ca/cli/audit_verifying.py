@@ -17,7 +17,7 @@ from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home, refuse_as_output
 from ca.interfaces.custody import CustodyKind
 from ca.interfaces.store import CertificateStore
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.wiring import open_auditor
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ def make_checkpoint(home: Path | None, *, tpm: str | None, out: Path | None, for
         refuse_as_output(out)
         write_whole(out, text.encode("ascii"), mode=PUBLIC_FILE, replace=force)
         say(f"written to {visible(str(out))}: keep it where nobody who reaches this machine can")
+        say(f"next: hold the ledger to it: `homeca audit verify --checkpoint {shell_word(out)}`")
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
         warn(SOFTWARE_TPM)
         say("note: with a software TPM only a checkpoint kept elsewhere survives a rollback of all")

@@ -17,7 +17,7 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import document, good, result, say, warn, when
+from ca.cli.output import document, good, many, result, say, warn, when
 from ca.cli.selecting import parse_span
 from ca.errors import UsageError
 from ca.names.showing import visible
@@ -287,7 +287,7 @@ def _write_directory(directory: Path, home: Path | None, *, as_json: bool) -> No
         )
     else:
         result(
-            f"{visible(str(directory))}: {good(f'{listed.revoked} revoked serials')}, "
+            f"{visible(str(directory))}: {good(many(listed.revoked, 'revoked serial'))}, "
             f"{listed.added} added, {listed.removed} removed"
         )
     if listed.strange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,10 +76,10 @@ def lost(
     why = _reason(reason)
     invalidity = parse_moment(moment) if moment is not None else None
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
-        records = _find(device, found)
+        records, by_key = _find(device, found)
         old_lists = _old_lists(records, found)
         if dry_run:
-            _preview(records, why, invalidity, as_json=as_json)
+            _preview(records, by_key, why, invalidity, as_json=as_json)
             return
         from ca.services.lost import effects, lose
 
@@ -88,9 +89,9 @@ def lost(
             cuts = list(cut_all(found, CutWish())) if cut else []
         consequences = effects(records, old_lists_until=old_lists)
         if as_json:
-            _print_json(records, why, cuts, consequences, invalidity)
+            _print_json(records, by_key, why, cuts, consequences, invalidity)
         else:
-            _print(records, why, cuts, consequences, found)
+            _print(records, by_key, why, cuts, consequences, found)
 
 
 def _reason(text: str) -> Reason:
@@ -103,21 +104,27 @@ def _reason(text: str) -> Reason:
     )
 
 
-def _find(device: str, found: Facility) -> tuple[CertificateRecord, ...]:
-    """By name; else by a certificate file or a serial, and then by that one's name and key."""
-    from ca.services.lost import certificates_of
+def _find(device: str, found: Facility) -> tuple[tuple[CertificateRecord, ...], Collection[int]]:
+    """By name; else by a certificate file or a serial, and then by that one's name and key.
+
+    Returns: what goes, and the ids of those that go only because they have the same key.
+    """
+    from ca.services.lost import by_key_only, certificates_of
 
     store = found.store
     if Path(device).is_file():
-        return _with_its_name(find_certificate(device, store), found)
-    try:
-        return certificates_of(device, store, at=found.clock())
-    except NotFound as unknown:
+        record = find_certificate(device, store)
+    else:
         try:
-            record = find_certificate(device, store)
-        except (NotFound, UsageError):
-            raise unknown from None
-    return _with_its_name(record, found)
+            records = certificates_of(device, store, at=found.clock())
+            return records, by_key_only(records, device)
+        except NotFound as unknown:
+            try:
+                record = find_certificate(device, store)
+            except (NotFound, UsageError):
+                raise unknown from None
+    records = _with_its_name(record, found)
+    return records, by_key_only(records, record)
 
 
 def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[CertificateRecord, ...]:
@@ -159,8 +166,13 @@ def _named(record: CertificateRecord) -> str:
     return f"{serial_text(record.serial)} {visible(who)}, until {day(record.not_after)}"
 
 
+def _because(record: CertificateRecord, by_key: Collection[int]) -> str:
+    return ", for it has the same key" if record.id in by_key else ""
+
+
 def _preview(
     records: tuple[CertificateRecord, ...],
+    by_key: Collection[int],
     reason: Reason,
     invalidity: datetime | None,
     *,
@@ -169,18 +181,19 @@ def _preview(
     if as_json:
         document(
             dry_run=True,
-            would_revoke=[_fields(record) for record in records],
+            would_revoke=[_fields(record, by_key) for record in records],
             reason=reason.value,
             invalidity=invalidity,
         )
         return
     for record in records:
-        result(f"would revoke {_named(record)}")
+        result(f"would revoke {_named(record)}{_because(record, by_key)}")
     say(f"{many(len(records), 'certificate')}; nothing was changed")
 
 
 def _print(
     records: tuple[CertificateRecord, ...],
+    by_key: Collection[int],
     reason: Reason,
     cuts: list[Cut],
     consequences: tuple[Effect, ...],
@@ -189,7 +202,7 @@ def _print(
     from ca.services.crl_files import JOINED
 
     for record in records:
-        result(f"revoked {_named(record)} ({reason.value})")
+        result(f"revoked {_named(record)} ({reason.value}){_because(record, by_key)}")
     for one in cuts:
         numbers = f"CRL {one.crl.number}"
         if len(one.rungs) > 1:
@@ -205,24 +218,26 @@ def _print(
         say("next: `homeca crl`; until then nobody outside knows")
 
 
-def _fields(record: CertificateRecord) -> dict[str, Any]:
+def _fields(record: CertificateRecord, by_key: Collection[int]) -> dict[str, Any]:
     return {
         "serial": serial_text(record.serial),
         "subject": record.subject,
         "names": list(record.names),
         "not_after": record.not_after,
+        "by_key_only": record.id in by_key,
     }
 
 
 def _print_json(
     records: tuple[CertificateRecord, ...],
+    by_key: Collection[int],
     reason: Reason,
     cuts: list[Cut],
     consequences: tuple[Effect, ...],
     invalidity: datetime | None,
 ) -> None:
     document(
-        revoked=[_fields(record) for record in records],
+        revoked=[_fields(record, by_key) for record in records],
         reason=reason.value,
         invalidity=invalidity,
         crls=[crl_fields(one) for one in cuts],

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ca.cli.opening import SOFTWARE_TPM, facility
-from ca.cli.output import document, fields, good, result, say, warn
+from ca.cli.output import document, fields, good, many, result, say, warn
 from ca.errors import StatementRefused
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import refuse_as_output
 from ca.interfaces.custody import CustodyKind
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 
 if TYPE_CHECKING:
     from ca.attestation.document import Proven
@@ -50,7 +50,7 @@ def make_statement(
             document(file=str(out), keys=[_as_json(one) for one in proven])
         else:
             _print(proven)
-            say(f"written to {visible(str(out))}: verify it with `homeca prove --verify FILE`")
+            say(f"next: verify it with `homeca prove --verify {shell_word(out)}`")
     else:
         print(text, end="")
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
@@ -103,7 +103,7 @@ def _print(proven: tuple[Proven, ...]) -> None:
             fields(
                 [
                     ("certificate", f"SHA-256 {fingerprint(one.certificate.der)}"),
-                    ("stated", f"{when}, after {resets} restarts of the TPM"),
+                    ("stated", f"{when}, after {many(resets, 'restart')} of the TPM"),
                     ("attestation key", one.key.attestation_key[2:].hex()),
                     ("TPM firmware", _firmware(one.key.firmware)),
                 ]

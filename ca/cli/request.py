@@ -73,7 +73,8 @@ def new(
         typer.Argument(metavar="[REQUEST.INF]", help="A certreq INF, as Windows admins write it."),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option("--subject", metavar="DN", help='"CN=alice-laptop,O=Home".')
+        str | None,
+        typer.Option("--subject", metavar="DN", help='"CN=alice-laptop.home.arpa,O=Home".'),
     ] = None,
     san: Annotated[
         list[str] | None,
@@ -103,7 +104,7 @@ def new(
     otherwise; what cannot be had is refused, what means nothing on Linux is listed. Send the
     request to the CA (`homeca sign` there), then give what comes back to `homeca request accept`.
 
-    Example: homeca request new --subject CN=alice-laptop --san DNS:alice-laptop.home.arpa
+    Example: homeca request new --subject CN=alice-laptop.home.arpa --san DNS:alice-laptop.home.arpa
     """
     from ca.cli import requesting
 
@@ -176,7 +177,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show one request with everything known of it, and where its files lie.
 
-    Example: homeca request show alice-laptop
+    Example: homeca request show alice-laptop.home.arpa
     """
     from ca.cli import requests
 
@@ -206,7 +207,7 @@ def renew(
     Then both change in one step, and no path does. A CA that renews by itself needs no request:
     give what it sends to `homeca request accept`.
 
-    Example: homeca request renew alice-laptop --new-key
+    Example: homeca request renew alice-laptop.home.arpa --new-key
     """
     from ca.cli import requesting
 
@@ -237,7 +238,7 @@ def remove(
 
     The certificate stays valid: have the CA revoke it if the key may have been used by others.
 
-    Example: homeca request remove alice-laptop
+    Example: homeca request remove alice-laptop.home.arpa
     """
     from ca.cli import requests
 
@@ -260,7 +261,7 @@ def use(
 
     The configuration goes to stdout, its caveats for the versions installed here to stderr.
 
-    Example: homeca request use alice-laptop --for openvpn > client.conf
+    Example: homeca request use alice-laptop.home.arpa --for openvpn > client.conf
     """
     from ca.cli import requests
 

@@ -59,7 +59,9 @@ SanOption = Annotated[
 ]
 SubjectOption = Annotated[
     str | None,
-    typer.Option("--subject", metavar="DN", help='Instead of the subject asked for: "CN=nas".'),
+    typer.Option(
+        "--subject", metavar="DN", help='Instead of the subject asked for: "CN=nas.home.arpa".'
+    ),
 ]
 DaysOption = Annotated[
     int | None, typer.Option("--days", min=1, help="Lifetime; the profile has a ceiling.")

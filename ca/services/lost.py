@@ -74,6 +74,14 @@ def with_their_keys(
     )
 
 
+def by_key_only(
+    records: Sequence[CertificateRecord], device: str | CertificateRecord
+) -> frozenset[int]:
+    """Ids of those that share no name with the device, so that only their key makes them go."""
+    wanted = {_bare(device)} if isinstance(device, str) else _names_of(device)
+    return frozenset(one.id for one in records if not wanted & _names_of(one))
+
+
 def is_live(record: CertificateRecord, *, at: datetime) -> bool:
     """Issued, not over, and not revoked for good: one on hold can come back."""
     return (

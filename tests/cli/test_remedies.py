@@ -104,3 +104,17 @@ def test_a_profile_that_cannot_be_written_is_no_fault_of_homeca(house: House) ->
     assert said.returncode == 1
     assert "cannot be written: Read-only file system" in said.stderr
     assert "unforeseen" not in said.stderr
+
+
+def test_the_example_of_a_request_becomes_a_certificate_without_a_warning(house: House) -> None:
+    from ca.cli.request import new
+
+    _, _, example = (new.__doc__ or "").partition("Example: homeca ")
+    device = {"HOMECA_HOME": str(house.file("device"))}
+    asked = run(house, *shlex.split(example), "-o", house.file("asked.csr"), environment=device)
+    assert asked.status == 0, asked.messages
+
+    house.homeca.must("sign", house.file("asked.csr"), "--profile", "vpn-client")
+
+    said = run(house, "lint", house.file("asked.crt"), "--for", "windows")
+    assert "nothing to say against it" in said.text.splitlines()[0]

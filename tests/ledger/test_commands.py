@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -381,3 +382,18 @@ def test_wrong_use_is_refused_in_a_sentence(
     assert said.status in (1, 2)
     assert "try:" in said.messages
     assert "Traceback" not in said.messages
+
+
+def test_what_was_written_is_named_in_the_command_that_reads_it(
+    common_house: House, tmp_path: Path
+) -> None:
+    proof, note = tmp_path / "my proof", tmp_path / "my note"
+
+    for written, made in (
+        (run(common_house, "prove", "--out", proof), f"prove --verify '{proof}'"),
+        (run(common_house, "audit", "checkpoint", "--out", note), f"--checkpoint '{note}'"),
+    ):
+        assert made in written.messages
+        _, _, command = written.messages.partition("`homeca ")
+        again = run(common_house, *shlex.split(command.partition("`")[0]))
+        assert again.status == 0, again.messages

@@ -11,7 +11,7 @@ from ca.interfaces.revocation import Reason
 from ca.services.lost import certificates_of, lose
 from ca.services.revocation import revoke
 from tests.house import House, make_request
-from tests.interop.programs import run
+from tests.interop.programs import must, run
 from tests.services.rig import Rig, cut, issue_one, serials
 
 
@@ -72,6 +72,24 @@ def test_no_issuer_is_lost_by_its_name(house: House) -> None:
     for name in ("Test Root CA", "Test Intermediate CA 1"):
         done = house.homeca.run("lost", name)
         assert (done.returncode, "not-found" in done.stderr) == (1, True)
+
+
+def test_what_goes_only_because_of_its_key_is_said(house: House) -> None:
+    """The key of laptop.home.arpa has a certificate by another name as well."""
+    other = house.file("other.csr")
+    key = house.file("laptop.key")
+    must(
+        "openssl", "req", "-new", "-key", key, "-out", other,
+        "-subj", "/CN=other.home.arpa", "-addext", "subjectAltName=DNS:other.home.arpa",
+    )  # fmt: skip
+    house.homeca.must("sign", other, "--profile", "vpn-client")
+
+    for device in ("laptop.home.arpa", house.file("laptop.crt"), house.serial("laptop")):
+        shown = house.homeca.must("lost", device, "--dry-run").splitlines()
+        assert [line.endswith(", for it has the same key") for line in shown] == [False, True]
+        assert "other.home.arpa" in shown[1]
+    made = house.homeca.json("lost", "laptop.home.arpa", "--no-crl")
+    assert [one["by_key_only"] for one in made["revoked"]] == [False, True]
 
 
 def test_a_device_on_hold_is_lost_for_good(house: House) -> None:

@@ -293,7 +293,7 @@ def test_an_intermediate_that_a_list_revokes_signs_nothing_in_the_restored_home(
     back = restored(house, backup, identity, "--crl", lists, "--accept-older")
     status = json.loads(back.homeca.run("status", "--json").stdout)
     states = {one["slug"]: one["state"] for one in status["issuers"]}
-    assert states == {"root": "active", "intermediate-1": "retired"}
+    assert states == {"root": "active", "intermediate-1": "revoked"}
 
 
 def test_a_list_that_is_older_than_the_backup_hinders_nothing(house: House, identity: Path) -> None:

@@ -23,7 +23,7 @@ from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
 from ca.services.condition import Condition, condition_of
-from ca.services.issuer_standing import revoked_issuers
+from ca.services.revoked_issuers import revoked_issuers
 from ca.wiring import system_clock
 
 #: The longest CRL that is read.

@@ -203,7 +203,7 @@ def renew(
 
 
 def _tell_of_old(record: CertificateRecord, found: Facility) -> None:
-    from ca.services.issuer_standing import revoked_issuers
+    from ca.services.revoked_issuers import revoked_issuers
 
     serial = serial_text(record.serial)
     if record.issuer_id in revoked_issuers(found.store.issuers(), found.store):

@@ -10,7 +10,6 @@ from msgspec import Struct
 from ca.errors import HomecaError
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
 from ca.interfaces.revocation import Revocation
-from ca.interfaces.store import CertificateStore
 from ca.names.showing import many, visible
 from ca.services.crl_standing import CrlStanding
 from ca.services.premises import Concern
@@ -32,31 +31,6 @@ class IssuerStanding(Struct, frozen=True, kw_only=True):
         yield self
         for child in self.children:
             yield from child
-
-
-def revoked_issuers(
-    records: tuple[IssuerRecord, ...], store: CertificateStore
-) -> Mapping[int, Revocation]:
-    """By id: those whose certificate is revoked, and those below them. Raises: StoreError.
-
-    What they signed is refused by whoever looks at their issuer's CRL, whatever its own line says.
-    """
-    own: dict[int, Revocation] = {}
-    for issuer in records:
-        rows = store.by_serial(issuer.serial) if issuer.serial is not None else ()
-        row = next((one for one in rows if one.issuer_id == issuer.parent_id), None)
-        if row is not None and row.revocation is not None:
-            own[issuer.id] = row.revocation
-    parents = {issuer.id: issuer.parent_id for issuer in records}
-    found = dict(own)
-    for issuer in records:
-        above, passed = issuer.parent_id, {issuer.id}
-        while issuer.id not in found and above is not None and above not in passed:
-            passed.add(above)
-            if above in own:
-                found[issuer.id] = own[above]
-            above = parents.get(above)
-    return found
 
 
 def issuer_tree(

@@ -33,7 +33,6 @@ from ca.services.issuer_standing import (
     concerns_of_constraints,
     concerns_of_issuer,
     issuer_tree,
-    revoked_issuers,
 )
 from ca.services.premises import Concern, concerns_of_files
 from ca.services.reminding import (
@@ -42,6 +41,7 @@ from ca.services.reminding import (
     is_renewed,
     renewal_lead,
 )
+from ca.services.revoked_issuers import revoked_issuers
 
 #: TCTI of a software TPM whose state lies in the home.
 EMBEDDED = "embedded"

@@ -456,6 +456,22 @@ print(sorted(set(MODULES) & {name.removeprefix("ca.cli.") for name in sys.module
     assert done.stdout.endswith("['reports']\n"), done.stderr
 
 
+def test_a_listing_reads_no_certificate(common_house: House) -> None:
+    """What parses them is not even loaded: a listing is asked for often."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ca", "list"],
+        env=common_house.homeca.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "ca.cli.listing" in loaded
+    assert loaded.isdisjoint({"asn1crypto", "ca.services.crl_standing", "tpm2_pytss"})
+
+
 @pytest.mark.parametrize(("module", "names"), MODULES.items())
 def test_each_module_registers_the_commands_it_is_loaded_for(
     module: str, names: tuple[str, ...]

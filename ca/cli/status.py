@@ -252,7 +252,10 @@ def _issuer_facts(found: IssuerStanding, *, at: datetime) -> Iterator[str]:
         yield bad(f"revoked {day(found.revoked.revoked_at)} ({found.revoked.reason.value})")
     else:
         yield good(state) if issuer.state is IssuerState.ACTIVE else state
-    yield issuer.key_kind or "no key yet"
+    if issuer.key_kind:
+        yield issuer.key_kind
+    elif issuer.certificate is None:
+        yield "no key yet"
     if issuer.has_key:
         yield visible(issuer.key_file)
     elif issuer.is_elsewhere:

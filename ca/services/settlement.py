@@ -110,8 +110,8 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
             publish_certificate(issuer.slug, certificate.der or b"", facility.home)
         after = IssuerState.ACTIVE
     else:
+        forget_key(issuer.slug, facility.home)
         facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED, at=facility.clock())
-        (facility.home.keys / f"{issuer.slug}.tss").unlink(missing_ok=True)
         after = IssuerState.ABANDONED
     return Settlement(
         issuer_id=issuer.id,
@@ -120,6 +120,22 @@ def _settle_ceremony(issuer: IssuerRecord, facility: Workplace) -> Settlement:
         before=IssuerState.PENDING.value,
         after=after.value,
     )
+
+
+def forget_key(slug: str, home: Home) -> None:
+    """The key of a ceremony that came to nothing, and what the TPM said of it.
+
+    Before its row ends: whatever ends between the two is settled again, and leaves no file in the
+    way of the next ceremony of that name. Raises: OutputFailed.
+    """
+    try:
+        (home.keys / f"{slug}.tss").unlink(missing_ok=True)
+        (home.certs / f"{slug}.proof").unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputFailed(
+            f"{error.filename!r} cannot be removed: {error.strerror}",
+            remedy="check the directory and its mode",
+        ) from error
 
 
 def recorded_certificate(issuer: IssuerRecord, facility: Workplace) -> CertificateRecord | None:

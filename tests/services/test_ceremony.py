@@ -14,6 +14,7 @@ from ca.errors import (
     AlreadyInitialised,
     CeremonyRefused,
     HomeMissing,
+    OutputExists,
     OutputFailed,
     StoreUnwritable,
     TpmBroken,
@@ -197,6 +198,47 @@ def test_the_number_of_a_generation_that_failed_is_not_given_again(rig: Rig) -> 
         init_intermediate(NEXT, facility)
     with rig.facility() as facility:
         assert init_intermediate(NEXT, facility).slug == "intermediate-3"
+
+
+def test_a_key_the_record_does_not_know_is_never_replaced(rig: Rig) -> None:
+    """An older record was put back: the number of the next generation was given already."""
+    there = rig.path / "keys/intermediate-2.tss"
+    there.write_bytes(b"a key")
+    with rig.facility() as facility:
+        before = facility.store.open_serials(), facility.store.issuers()
+        with pytest.raises(OutputExists, match="which the record does not know"):
+            init_intermediate(NEXT, facility)
+        assert (facility.store.open_serials(), facility.store.issuers()) == before
+    assert there.read_bytes() == b"a key"
+    there.rename(rig.path / "keys/intermediate-2.tss.old")
+    with rig.facility() as facility:
+        assert init_intermediate(NEXT, facility).slug == "intermediate-2"
+
+
+def test_a_ceremony_that_failed_leaves_neither_its_key_nor_what_the_tpm_said_of_it(
+    rig: Rig,
+) -> None:
+    before = {path for path in rig.path.rglob("*") if path.parent.name in ("keys", "certs")}
+    with rig.facility(around=refusing_to_sign) as facility, pytest.raises(TpmBroken):
+        init_intermediate(NEXT, facility)
+    after = {path for path in rig.path.rglob("*") if path.parent.name in ("keys", "certs")}
+    assert after == before
+
+
+def test_a_ceremony_that_failed_is_ended_only_after_its_key_is_gone(empty_rig: Rig) -> None:
+    """Else a crash between the two would leave a key in the way of the next root."""
+    with (
+        empty_rig.facility(
+            create=True,
+            around=refusing_to_sign,
+            store=lambda store: Unwritable(store, "set_issuer_state"),
+        ) as facility,
+        pytest.raises(StoreUnwritable),
+    ):
+        init_root(PLAN, facility)
+    assert list((empty_rig.path / "keys").iterdir()) == []
+    with empty_rig.facility() as facility:
+        assert init_root(PLAN, facility).state is IssuerState.ACTIVE
 
 
 def test_an_intermediate_that_would_outlive_its_root_is_refused(rig: Rig) -> None:

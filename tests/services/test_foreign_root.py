@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from ca.algorithms import EC_P256
 from ca.encoding.requests import parse_request
-from ca.errors import CeremonyRefused, HomeMissing, NotFound
+from ca.errors import CeremonyRefused, HomeMissing, NotFound, OutputFailed
 from ca.interfaces.issuing import IssuerState, Role
 from ca.interfaces.revocation import Reason
 from ca.services.ceremony.foreign_root import (
@@ -202,6 +202,19 @@ def test_a_waiting_intermediate_can_be_given_up_and_its_key_goes(away: Rig) -> N
         with pytest.raises(NotFound):
             give_up_intermediate(waiting.slug, facility)
     assert not (away.path / waiting.key_file).exists()
+    assert not list((away.path / "certs").iterdir())
+
+
+def test_an_intermediate_whose_request_cannot_be_kept_waits_for_no_answer(away: Rig) -> None:
+    def full(_: bytes) -> None:
+        raise OutputFailed("the disk is full", remedy="make room")
+
+    plan = Plan(name="Away", kind=EC_P256, days=1)
+    with away.facility(create=True) as facility:
+        with pytest.raises(OutputFailed):
+            request_intermediate(plan, facility, hand_over=full)
+        assert facility.store.issuers() == ()
+    assert not list((away.path / "keys").iterdir())
 
 
 def test_a_foreign_intermediate_can_be_revoked_where_its_root_lives(rig: Rig, away: Rig) -> None:

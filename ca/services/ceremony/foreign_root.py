@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ca.encoding.certificate import assemble
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.encoding.pkcs10 import build_request_info
-from ca.encoding.spki import verify
-from ca.errors import CeremonyRefused, HomecaError, NotFound, Violation
+from ca.encoding.spki import parse_spki, verify
+from ca.errors import CeremonyRefused, EncodingError, HomecaError, NotFound, Violation
 from ca.interfaces.issuing import IssuerDraft, IssuerRecord, IssuerState, Role
 from ca.interfaces.values import Serial
 from ca.profiles.render import RenderContext
@@ -20,13 +20,18 @@ from ca.services.ceremony.pending import activate, beginning, make_key
 from ca.services.ceremony.plan import Plan
 from ca.services.facility import Facility
 from ca.services.publication import publish_certificate
+from ca.services.settlement import forget_key
 from ca.services.trust import check_signature, validity_of
 
 
-def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, bytes]:
+def request_intermediate(
+    plan: Plan, facility: Facility, *, hand_over: Callable[[bytes], None] = lambda _: None
+) -> tuple[IssuerRecord, bytes]:
     """First half, for a root that lives elsewhere: the key here, and a DER request for it.
 
-    The issuer stays pending until `accept_intermediate`. Raises: CustodyError, StoreError.
+    hand_over: keeps the request; where that fails nothing waits for an answer to it.
+    The issuer stays pending until `accept_intermediate`.
+    Raises: CustodyError, StoreError, and what hand_over does.
     """
     now = facility.check_clock()
     with beginning(Role.INTERMEDIATE, None, None, plan, facility, now=now) as issuer:
@@ -58,6 +63,7 @@ def request_intermediate(plan: Plan, facility: Facility) -> tuple[IssuerRecord, 
             signature = signer.sign(info)
             verify(issuer.spki, signer.algorithm, signature, info)
             request = assemble(info, signer.algorithm, signature)
+        hand_over(request)
         return issuer, request
 
 
@@ -72,7 +78,8 @@ def give_up_intermediate(slug: str, facility: Facility) -> IssuerRecord:
                 facility.store.set_issuer_state(
                     issuer.id, IssuerState.ABANDONED, at=facility.clock()
                 )
-            (facility.home.path / issuer.key_file).unlink(missing_ok=True)
+            # after its row, which would wait for ever without its key
+            forget_key(issuer.slug, facility.home)
             return issuer
     raise NotFound(
         f"no intermediate called {slug!r} waits for a certificate", remedy="see `homeca status`"
@@ -173,7 +180,19 @@ def _foreign_root(
     )
     issuer = facility.store.begin_issuer(draft, at=now)
     facility.store.record_issuer_key(
-        issuer.id, spki=facts.tbs.spki, key_kind="", key_file="", at=now
+        issuer.id,
+        spki=facts.tbs.spki,
+        key_kind=_kind_name(facts.tbs.spki),
+        key_file="",
+        at=now,
     )
     serial, validity = Serial(facts.tbs.serial), validity_of(facts.tbs)
     return activate(issuer, der, None, serial, validity, facility)
+
+
+def _kind_name(spki: bytes) -> str:
+    """ "" for a key that another CA may have and homeca would not certify."""
+    try:
+        return parse_spki(spki).kind_name
+    except EncodingError:
+        return ""

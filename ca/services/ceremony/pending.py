@@ -10,16 +10,17 @@ from msgspec.structs import replace
 
 from ca.encoding.certificate import new_serial
 from ca.encoding.dn import encode_name
-from ca.errors import HomecaError
+from ca.errors import HomecaError, OutputExists
 from ca.files import PRIVATE_FILE, write_whole
 from ca.interfaces.issuing import IssuerDraft, IssuerRecord, IssuerState, Role, State
 from ca.interfaces.values import Serial, Validity
 from ca.names.distinguished import DistinguishedName
+from ca.names.showing import shell_word
 from ca.services.ceremony.plan import Plan
 from ca.services.facility import Authority, Facility
 from ca.services.proving import keep_statement
 from ca.services.publication import publish_certificate
-from ca.services.settlement import recorded_certificate
+from ca.services.settlement import forget_key, recorded_certificate
 from ca.services.signing import settle_unsigned
 
 
@@ -45,6 +46,7 @@ def beginning(
     with facility.changing(*keys, ceremony=True), facility.issuing():
         slug, own = _next_generation(plan, facility)
         slug = slug if role is Role.INTERMEDIATE else "root"
+        _require_free(_key_file(slug), facility)
         issuer = _begin(role, slug, subject or own, parent, plan, facility, now=now)
         with _abandoning(issuer, facility):
             yield issuer
@@ -54,6 +56,26 @@ def _next_generation(plan: Plan, facility: Facility) -> tuple[str, Distinguished
     """The slug and DN of the next intermediate: numbers are never used twice."""
     number = 1 + facility.store.count_intermediates()
     return f"intermediate-{number}", plan.subject(f"Intermediate CA {number}")
+
+
+def _key_file(slug: str) -> str:
+    """Where its blob lies, from the home."""
+    return f"keys/{slug}.tss"
+
+
+def _require_free(key_file: str, facility: Facility) -> None:
+    """Before the row: what lies there later is this ceremony's own, to be removed if it fails.
+
+    An older record that was put back may not know of a key that was made after it. What a ceremony
+    that was broken off left is gone: settlement removes it before it ends that ceremony's row.
+    """
+    path = facility.home.path / key_file
+    if path.exists() or path.is_symlink():
+        raise OutputExists(
+            f"there is a key of another issuer in {str(path)!r}, which the record does not know",
+            remedy="restore the newest record; if nobody needs that key, move it away: "
+            f"`mv {shell_word(path)} {shell_word(f'{path}.old')}`",
+        )
 
 
 def _begin(
@@ -83,7 +105,7 @@ def _begin(
 def _abandoning(issuer: IssuerRecord, facility: Facility) -> Iterator[None]:
     """A ceremony that fails leaves no pending issuer; one that crashes leaves it to settlement.
 
-    The key blob goes with it, unless a certificate for it is recorded: then the issuer exists,
+    The key goes with it, unless a certificate for it is recorded: then the issuer exists,
     and whatever failed after that (a full disk, a file in certs/) takes nothing back.
     """
     try:
@@ -96,8 +118,8 @@ def _abandoning(issuer: IssuerRecord, facility: Facility) -> Iterator[None]:
                 settle_unsigned(
                     facility, record.issuer_id, record.serial, None, at=facility.clock()
                 )
+        forget_key(issuer.slug, facility.home)
         facility.store.set_issuer_state(issuer.id, IssuerState.ABANDONED, at=facility.clock())
-        (facility.home.keys / f"{issuer.slug}.tss").unlink(missing_ok=True)
         raise
 
 
@@ -115,9 +137,8 @@ def make_key(issuer: IssuerRecord, plan: Plan, facility: Facility) -> IssuerReco
     if facility.store.custody() is None:
         facility.store.record_custody(facility.custody().describe(), at=facility.clock())
     sealed = facility.custody().create(plan.kind, pin=plan.pin, attest=True)
-    key_file = f"keys/{issuer.slug}.tss"
-    path = facility.home.path / key_file
-    write_whole(path, sealed.pem, mode=PRIVATE_FILE, replace=True)
+    key_file = _key_file(issuer.slug)
+    write_whole(facility.home.path / key_file, sealed.pem, mode=PRIVATE_FILE)
     if sealed.attestation is not None:
         keep_statement(issuer.slug, sealed.attestation, facility.home)
     facility.store.record_issuer_key(

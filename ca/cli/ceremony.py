@@ -12,6 +12,7 @@ from ca.cli.ceremony_planning import (
     CA_KINDS,
     above_root,
     ceremony_plan,
+    checked_name,
     checked_subject,
     organisation,
     same_base,
@@ -22,6 +23,7 @@ from ca.cli.options import (
     BelieveClockOption,
     HomeOption,
     JsonOption,
+    NewPinFileOption,
     OwnerFileOption,
     PinFileOption,
     TpmOption,
@@ -114,6 +116,7 @@ def init_root(
 
     Example: homeca init-root --name "Smith family" --permit-dns home.arpa --permit-ip fd00::/8
     """
+    name = checked_name(name)
     constraints = NameConstraints.parse(dns=permit_dns or (), ip=permit_ip or ())
     secret = new_pin(pin_file) if pin else None
     with facility(
@@ -182,6 +185,7 @@ def init_intermediate(
         ),
     ] = None,
     pin: PinOption = False,
+    new_pin_file: NewPinFileOption = None,
     believe_clock: BelieveClockOption = False,
     tpm: TpmOption = None,
     owner_file: OwnerFileOption = None,
@@ -201,9 +205,21 @@ def init_intermediate(
             "--csr-out, --certificate, --sign-request and --give-up are different steps",
             remedy="give one of them",
         )
+    makes_key = certificate is None and sign_request is None and give_up is None
+    if (pin or new_pin_file is not None) and not makes_key:
+        raise UsageError(
+            "this step makes no key that could have a new PIN",
+            remedy="leave --pin and --new-pin-file out; --pin-file gives the PIN of the root's key",
+        )
+    from ca.cli import root_elsewhere
     from ca.services.ceremony import foreign_root, intermediate
 
-    secret = new_pin(pin_file) if pin else None
+    name = checked_name(name)
+    if csr_out is not None:
+        root_elsewhere.require_request_place(csr_out)
+    if sign_request is not None:
+        root_elsewhere.answer_place(sign_request)
+    secret = new_pin(new_pin_file or pin_file) if pin or new_pin_file is not None else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
     with facility(
         home,
@@ -226,23 +242,18 @@ def init_intermediate(
         )
         if csr_out is not None:
             _announce(plan.kind)
-            issuer, request = foreign_root.request_intermediate(plan, found)
-            from ca.cli.root_elsewhere import write_request
-
-            write_request(csr_out, request, issuer, as_json=as_json)
+            root_elsewhere.make_request(csr_out, plan, found, as_json=as_json)
             return
         if give_up is not None:
             forgotten = foreign_root.give_up_intermediate(give_up, found)
             say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
-            from ca.cli.root_elsewhere import read_answer
-
-            issuer = foreign_root.accept_intermediate(read_answer(certificate), found)
+            answer = root_elsewhere.read_answer(certificate)
+            issuer = foreign_root.accept_intermediate(answer, found)
         elif sign_request is not None:
-            from ca.cli.root_elsewhere import certify_foreign
-
-            issuer = certify_foreign(sign_request, plan, found)
+            root_elsewhere.certify_foreign(sign_request, plan, found, as_json=as_json)
+            return
         else:
             _announce(plan.kind)
             issuer = intermediate.init_intermediate(plan, found)

@@ -51,6 +51,15 @@ def ceremony_plan(
     )
 
 
+def checked_name(name: str | None) -> str | None:
+    """Raises: UsageError for an empty one, which nobody would read in an issuer's name."""
+    if name is not None and not name.strip():
+        raise UsageError(
+            "the name of the CA is empty", remedy='say whose it is: --name "Smith family"'
+        )
+    return name
+
+
 def checked_subject(text: str | None) -> DistinguishedName | None:
     """Raises: UsageError for a subject with a common name: a ceremony numbers those."""
     if text is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +27,9 @@ PASSPHRASE_LEAST = 12
 
 #: Of a file's password; no phone takes a longer one.
 PASSWORD_LIMIT = 128
+
+#: Seconds for whoever writes a secret into a pipe: it may have to ask a person first.
+PIPE_PATIENCE = 120.0
 
 HomeOption = Annotated[
     Path | None,
@@ -55,6 +61,15 @@ PinFileOption = Annotated[
         envvar="HOMECA_PIN_FILE",
         show_envvar=True,
         help="Read the key's PIN from a file of mode 0600 instead of asking for it.",
+    ),
+]
+NewPinFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--new-pin-file",
+        metavar="FILE",
+        help="Protect the new key with the PIN in this file of mode 0600; --pin-file is then the "
+        "root's alone.",
     ),
 ]
 OwnerFileOption = Annotated[
@@ -150,20 +165,59 @@ def read_password(path: Path) -> Secret:
 
 def _from_file(path: Path, *, what: str = "PIN", limit: int = PIN_LIMIT) -> Secret:
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            octets = stream.read(limit + 3)
+        # a pipe that nobody writes to would be waited for before it could be looked at
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                raise ConfigurationError(
+                    f"the {what} file {str(path)!r} can be read by others "
+                    f"(mode {stat.S_IMODE(mode):04o})",
+                    remedy=f"run `chmod 600 {shell_word(path)}`",
+                )
+            if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+                raise ConfigurationError(
+                    f"the {what} file {str(path)!r} is neither a file nor a pipe",
+                    remedy=f"write the {what} into a file of mode 0600",
+                )
+            octets = _read_out(descriptor, limit + 3)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(
             f"the {what} file {str(path)!r} cannot be read: {error.strerror}",
             remedy="check the path and its mode",
         ) from error
-    if stat.S_ISREG(mode) and mode & 0o077:
+    if not octets and stat.S_ISFIFO(mode):
         raise ConfigurationError(
-            f"the {what} file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
-            remedy=f"run `chmod 600 {shell_word(path)}`",
+            f"the pipe {str(path)!r} gives no {what}",
+            remedy=f"see that something writes into it, or write the {what} into a file of "
+            "mode 0600",
         )
     return Secret(_stripped(octets, what=what, limit=limit))
+
+
+def _read_out(descriptor: int, limit: int) -> bytes:
+    """At most `limit` octets of a file or a pipe that was opened without blocking.
+
+    A pipe with a writer is waited for, such as a program that asks a person first; b"" is what one
+    without any gives. Raises: OSError, TimeoutError when its writer takes too long.
+    """
+    octets, end = b"", time.monotonic() + PIPE_PATIENCE
+    while len(octets) < limit:
+        try:
+            piece = os.read(descriptor, limit - len(octets))
+        except BlockingIOError:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"nothing came for {PIPE_PATIENCE:.0f} s"
+                ) from None
+            continue
+        if not piece:
+            break
+        octets += piece
+    return octets
 
 
 def _stripped(octets: bytes, *, what: str = "PIN", limit: int = PIN_LIMIT) -> bytes:

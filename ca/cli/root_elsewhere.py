@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ca.cli.output import document, result, say
+from ca.cli.ceremony_showing import show_issuer
+from ca.cli.output import document, result_file, say, warn
 from ca.cli.reading import read_named
+from ca.cli.targets import require_free
+from ca.errors import ConfigurationError
 from ca.files import PUBLIC_FILE, write_whole
-from ca.interfaces.issuing import IssuerRecord
+from ca.names.showing import shell_word, visible
 
 if TYPE_CHECKING:
     from ca.services.ceremony.plan import Plan
@@ -17,38 +20,71 @@ if TYPE_CHECKING:
 _CERTIFICATE_LIMIT = 1 << 20
 
 
-def write_request(path: Path, request: bytes, issuer: IssuerRecord, *, as_json: bool) -> None:
+def require_request_place(path: Path) -> None:
+    """Before a key is made for it. Raises: OutputExists, UsageError."""
+    require_free(path, force=False, remedy="choose another name: --csr-out FILE")
+
+
+def answer_place(request: Path) -> Path:
+    """Beside the request, FILE.crt; before anything is signed. Raises: OutputExists, UsageError."""
+    answer = request.with_name(f"{request.stem}.crt")
+    require_free(
+        answer,
+        force=False,
+        remedy="move it away, or give the request under another name: the answer is put beside it",
+    )
+    return answer
+
+
+def make_request(path: Path, plan: Plan, found: Facility, *, as_json: bool) -> None:
     """On the intermediate's machine: what the root is to sign."""
     from ca.encoding.containers import pem
+    from ca.services.ceremony.foreign_root import request_intermediate
 
-    write_whole(path, pem("CERTIFICATE REQUEST", request), mode=PUBLIC_FILE)
+    def keep(request: bytes) -> None:
+        write_whole(path, pem("CERTIFICATE REQUEST", request), mode=PUBLIC_FILE)
+
+    issuer, _ = request_intermediate(plan, found, hand_over=keep)
     if as_json:
         document(issuer=issuer.slug, subject=issuer.subject, request=str(path))
         return
-    result(str(path))
+    result_file(path)
     say(f"{issuer.subject} waits for its certificate.")
     say(
         "next: have the request signed where the root lives "
-        f"(`homeca init-intermediate --sign-request {path.name}` there), append the root's "
-        "certificate to the answer, then run `homeca init-intermediate --certificate FILE` here"
+        f"(`homeca init-intermediate --sign-request {shell_word(path.name)}` there), then run "
+        f"{_taking(f'{path.stem}.crt')} here"
     )
+    say("an answer that another CA's program made needs the root's certificate appended")
 
 
-def certify_foreign(path: Path, plan: Plan, found: Facility) -> IssuerRecord:
+def _taking(answer: str) -> str:
+    return f"`homeca init-intermediate --certificate {shell_word(answer)}`"
+
+
+def certify_foreign(path: Path, plan: Plan, found: Facility, *, as_json: bool) -> None:
     """On the root's machine: the certificate, and the root's, in a file beside the request."""
     from ca.encoding.containers import pem, read_request
     from ca.encoding.requests import parse_request
     from ca.services.ceremony.intermediate import certify_foreign_intermediate
     from ca.services.facility import authorities, root_of
 
+    answer = answer_place(path)
     request = parse_request(read_request(read_named(path, _CERTIFICATE_LIMIT, "a certificate")))
     issuer = certify_foreign_intermediate(request, plan, found)
     root = root_of(authorities(found.store))
-    answer = path.with_suffix(".crt")
     chain = [issuer.certificate or b"", root.issuer.certificate or b""]
-    write_whole(answer, b"".join(pem("CERTIFICATE", der) for der in chain), mode=PUBLIC_FILE)
-    say(f"wrote {answer}: carry it back, and run `homeca init-intermediate --certificate` there")
-    return issuer
+    try:
+        write_whole(answer, b"".join(pem("CERTIFICATE", der) for der in chain), mode=PUBLIC_FILE)
+    except ConfigurationError:
+        warn(
+            "it is signed: certs/ of this home holds its certificate and the root's; carry both "
+            "back in one file (PEM)"
+        )
+        raise
+    show_issuer(issuer, found, as_json=as_json, constraints=None)
+    say(f"wrote {visible(str(answer))}, with the root's certificate")
+    say(f"next: carry it back, and run {_taking(answer.name)} there")
 
 
 def read_answer(path: Path) -> tuple[bytes, ...]:

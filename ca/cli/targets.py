@@ -81,13 +81,18 @@ def request_target(out: Path | None, inf: Path | None, name: str, *, force: bool
     return out
 
 
-def require_free(target: Path, *, force: bool) -> None:
+def require_free(
+    target: Path,
+    *,
+    force: bool,
+    remedy: str = "choose another name with --out, or add --force",
+) -> None:
     """Raises: OutputExists; UsageError for a home's own file, or where there is no directory."""
     refuse_as_output(target)
     if (target.exists() or target.is_symlink()) and not force:
         raise OutputExists(
             f"{visible(str(target))!r} exists already",
-            remedy="choose another name with --out, or add --force",
+            remedy=remedy,
         )
     if not target.parent.is_dir():
         raise UsageError(

@@ -17,7 +17,7 @@ from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.encoding.spki import ski, spki_sha256
 from ca.encoding.tsskey import TssKey
-from ca.errors import ClockSuspect, CustodyError, EncodingError, HomeMissing, NotFound
+from ca.errors import ClockSuspect, CustodyError, EncodingError, HomeMissing, NotFound, PinWrong
 from ca.files import locked
 from ca.home import Home
 from ca.interfaces.custody import KeyCustody, Signer
@@ -139,14 +139,21 @@ class Facility(Struct, frozen=True, kw_only=True):
                 remedy="restore it from a backup of this home",
             ) from error
         pin = None if TssKey.from_pem(pem).empty_auth else self.pin(issuer.key_file)
-        with self.custody().open(pem, spki=issuer.spki, pin=pin) as signer:
-            expected = algorithm_of(issuer)
-            if signer.algorithm != expected:
-                raise CustodyError(
-                    f"the key of {issuer.subject} signs with {signer.algorithm}, not {expected}",
-                    remedy="restore the key blob made with this issuer",
-                )
-            yield signer
+        try:
+            with self.custody().open(pem, spki=issuer.spki, pin=pin) as signer:
+                expected = algorithm_of(issuer)
+                if signer.algorithm != expected:
+                    raise CustodyError(
+                        f"the key of {issuer.subject} signs with {signer.algorithm}, "
+                        f"not {expected}",
+                        remedy="restore the key blob made with this issuer",
+                    )
+                yield signer
+        except PinWrong as wrong:  # the TPM does not know whose key it holds
+            raise PinWrong(
+                f"the TPM does not accept the PIN of {issuer.subject} ({issuer.key_file})",
+                remedy=wrong.remedy,
+            ) from wrong
 
 
 def algorithm_of(issuer: IssuerRecord) -> SignatureAlgorithm:

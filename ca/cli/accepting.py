@@ -64,11 +64,12 @@ def take(
 def _confirmed(root: CertificateFacts) -> str:
     """Shown, compared by a person, and only then believed."""
     from ca.encoding import containers
+    from ca.services import accepting
 
     shown = containers.fingerprint(root.der)
     say(f"the chain leads to {root.tbs.subject}")
     say(f"  SHA-256 {shown}")
-    say("compare it with what `homeca show certs/root.pem` says in the CA's home")
+    say(f"compare it with what {accepting.ROOT_FROM_CA} says where the CA lives")
     if not typer.confirm("Is it the same?", err=True):
         raise typer.Abort
     return shown

@@ -18,7 +18,7 @@ from ca.errors import CertificateMalformed, HomeMissing, SignatureInvalid, Usage
 from ca.interfaces.store import CertificateStore
 from ca.lint.gate import lint_certificate, lint_crl, role_of
 from ca.lint.rule import Finding, LintContext, Severity
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.services.trust import check_signature
 from ca.wiring import system_clock
 
@@ -45,7 +45,8 @@ def lint_file(
     if kind == "request":
         raise UsageError(
             "this is a request; the rules are about certificates and CRLs",
-            remedy="see what is wrong with it: `homeca sign --dry-run`",
+            remedy="see what the CA says of it: "
+            f"`homeca sign {shell_word(path)} --profile vpn-client --dry-run`",
         )
     now = system_clock()
     known = _issuers(home) + _readable(ders if kind == "certificate" else ())

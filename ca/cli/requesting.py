@@ -20,7 +20,7 @@ from ca.errors import ConfigurationError, UsageError
 from ca.files import PUBLIC_FILE, write_whole
 from ca.names.distinguished import DistinguishedName
 from ca.names.general import parse_general_name
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.wiring import open_device
 
 if TYPE_CHECKING:
@@ -205,8 +205,23 @@ def _hand_over(
         for one in ignored:
             say(f"    {one}")
     mention_tpm(device)
-    file = target.name if target is not None else "REQUEST"
+    _say_next(target, device)
+
+
+def _say_next(target: Path | None, device: Device) -> None:
+    """With the file that the CA's `homeca sign` makes, and the root it is to be believed by."""
+    from ca.services.accepting import ROOT_FROM_CA
+
+    request, answer = (
+        (shell_word(target.name), shell_word(f"{target.stem}.crt"))
+        if target is not None
+        else ("REQUEST", "CERTIFICATE")
+    )
+    say(f"next: have it signed (on the CA: `homeca sign {request} --profile vpn-client`)")
+    if device.home.roots():
+        say(f"then run `homeca request accept {answer}` here")
+        return
     say(
-        f"next: have it signed (on the CA: `homeca sign {visible(file)} --profile vpn-client`), "
-        "then run `homeca request accept CERTIFICATE` here"
+        f"and fetch the CA's root (there: {ROOT_FROM_CA}, which tells its fingerprint), then run "
+        f"`homeca request accept {answer} --root root.pem --fingerprint SHA256` here"
     )

@@ -29,6 +29,9 @@ from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.requesting import Device, key_of
 from ca.services.trust import is_signed_by
 
+#: On the CA's machine: the root in a file, its fingerprint on the screen.
+ROOT_FROM_CA = "`homeca export root --out root.pem`"
+
 _LONGEST_LIST = 16  # certificates in one answer that are looked at
 
 
@@ -85,9 +88,8 @@ def accept(
     elif not wanted:
         raise UsageError(
             "this device does not know its root yet",
-            remedy="read the root's SHA-256 fingerprint where the CA lives (`homeca show "
-            "certs/root.pem`), then "
-            "give it with --fingerprint",
+            remedy=f"read its SHA-256 fingerprint where the CA lives ({ROOT_FROM_CA} there tells "
+            "it), then give it with --fingerprint",
         )
     elif not any(hmac.compare_digest(sha256(top.der).digest(), one) for one in wanted):
         reasons.insert(
@@ -210,7 +212,8 @@ def _path(
             Violation(
                 "chain.unknown-issuer",
                 f"the certificate of {current.tbs.issuer}, its issuer, is not in the file",
-                "append it, or name the root's certificate with --root FILE",
+                f"append it, or name the root's certificate ({ROOT_FROM_CA}, where the CA lives, "
+                "writes it) with --root FILE",
             )
         ]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.device.answers import Ca, intermediate, root
+from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must
 
@@ -163,6 +166,35 @@ def test_on_a_terminal_the_fingerprint_is_shown_and_a_person_decides(
     assert fingerprint.upper() in done.stderr
     [one] = homeca.json("request", "list")["requests"]
     assert one["state"] == ("active" if status == 0 else "pending")
+
+
+def test_what_is_said_after_a_request_takes_its_answer_once_the_fingerprint_is_filled_in(
+    homeca: Homeca, tmp_path: Path
+) -> None:
+    told = homeca.run("request", "new", "--subject", "CN=x", "--out", "an ask.csr").stderr
+    assert "`homeca sign 'an ask.csr' --profile vpn-client`" in told
+    (command,) = re.findall(r"`homeca (request accept [^`]*)`", told)
+    octets, fingerprint = answer(tmp_path / "an ask.csr")
+    (tmp_path / "an ask.crt").write_bytes(octets)
+    (tmp_path / "root.pem").write_bytes(octets)  # its root is in it
+    homeca.must(*shlex.split(command.replace("SHA256", fingerprint)))
+
+    again = homeca.run("request", "renew", "x", "--out", "second.csr").stderr
+    (command,) = re.findall(r"`homeca (request accept [^`]*)`", again)
+    assert command == "request accept second.crt"
+
+
+def test_a_device_that_knows_no_root_is_sent_to_a_command_of_the_ca(
+    homeca: Homeca, house: House, tmp_path: Path
+) -> None:
+    homeca.must("request", "new", "--subject", "CN=x")
+    octets, _ = answer(tmp_path / "x.csr")
+    (tmp_path / "x.crt").write_bytes(octets)
+    refused = homeca.run("request", "accept", "x.crt")
+    assert refused.returncode == 2
+    (command,) = re.findall(r"`homeca ([^`]*)`", refused.stderr)
+    done = house.homeca.run(*shlex.split(command))
+    assert (done.returncode, "SHA-256" in done.stderr) == (0, True)
 
 
 def test_a_new_key_after_one_with_a_pin_has_a_pin(homeca: Homeca, tmp_path: Path) -> None:

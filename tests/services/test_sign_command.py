@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +146,17 @@ def test_a_dry_run_signs_and_records_nothing(rig: Rig, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "CN=d.home.arpa" in done.stderr
     assert not (tmp_path / "d.crt").exists()
+    assert rig.rows() == []
+
+
+def test_lint_of_a_request_names_a_command_that_judges_it(rig: Rig, tmp_path: Path) -> None:
+    request = tmp_path / "a request.csr"
+    request.write_bytes(request_der("d"))
+    refused = Homeca(rig.path).run("lint", request)
+    assert refused.returncode == 2
+    (command,) = re.findall(r"`homeca ([^`]*)`", refused.stderr)
+    done = Homeca(rig.path).run(*shlex.split(command))
+    assert (done.returncode, "CN=d.home.arpa" in done.stderr) == (0, True)
     assert rig.rows() == []
 
 

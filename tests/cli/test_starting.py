@@ -1,0 +1,57 @@
+"""Ctrl-C while the program is still loading."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.interop.homeca import CHECKOUT
+
+#: `homeca --version`; SIGINT comes when it begins to load the module named.
+START = """
+import _signal, sys
+
+wanted = sys.argv.pop(1)
+
+class Interrupting:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == wanted:
+            _signal.raise_signal(_signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting)
+from ca.__main__ import main
+main()
+"""
+IGNORED = "_signal.signal(_signal.SIGINT, _signal.SIG_IGN)\n"
+
+
+def start(interrupted_at: str, *, script: str = START) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, interrupted_at, "--version"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("module", ["signal", "ca.cli.app", "typer", "ca.errors", "ca.failpoints"])
+def test_ctrl_c_while_a_module_loads_ends_in_homecas_words(module: str) -> None:
+    done = start(module)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "homeca: cancelled\n")
+
+
+def test_a_start_that_nobody_interrupts_goes_on() -> None:
+    done = start("none of these")
+    assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "homeca", "")
+
+
+def test_ctrl_c_that_the_shell_has_ignored_is_ignored() -> None:
+    ignoring = START.replace("wanted =", IGNORED + "wanted =")
+    done = start("ca.cli.app", script=ignoring)
+    assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "homeca", "")

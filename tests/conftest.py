@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.house import House, built_once
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is heard even where a shell put this in the background, which has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from ca.attestation.checkpoint import read_checkpoint
 from ca.errors import (
-    CeremonyRefused,
     LedgerMismatch,
     LedgerUnanchored,
     StoreUnwritable,
+    TpmBroken,
     TpmStateMissing,
 )
 from ca.interfaces.revocation import Reason
 from ca.keys.tpm.custody import TpmCustody
+from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import (
     CC_LOAD,
     CC_NV_EXTEND,
@@ -34,7 +35,7 @@ from ca.keys.tpm.return_codes import (
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.root import init_root
 from ca.services.revocation import cut_crls, release, revoke
-from tests.keys.tpm.links import Changing, Recorder, lost
+from tests.keys.tpm.links import Changing, Recorder, Refusing, lost
 from tests.ledger.benches import (
     audited,
     auditor,
@@ -335,8 +336,11 @@ def test_a_full_disk_stops_before_the_key_is_loaded(rig: Rig) -> None:
 
 
 def test_a_failed_ceremony_leaves_entries_that_the_next_command_anchors(rig: Rig) -> None:
-    with rig.facility() as facility, pytest.raises(CeremonyRefused):
-        init_intermediate(replace(PLAN_BELOW, days=9000), facility)
+    def refusing(link: Link) -> Link:
+        return Refusing(link, lambda code, _: 0x101 if code == CC_SIGN else 0)
+
+    with rig.facility(around=refusing) as facility, pytest.raises(TpmBroken):
+        init_intermediate(PLAN_BELOW, facility)
     audit = audited(rig)
     assert audit.found is not None
     assert audit.found.waiting > 0

@@ -53,7 +53,7 @@ DONE_BEFORE = {
     "configuration.no-ca",
 }
 _PUBLIC = ("certs", "crl")
-_ERROR = re.compile(r"^homeca: .+ \[[a-z][a-z.-]*\]$", re.MULTILINE)
+_ERROR = re.compile(r"^homeca: .+ \[[a-z][a-z.-]*(?:, [a-z][a-z0-9.-]*)?\]$", re.MULTILINE)
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 _ENTRIES = {"reserved", "intended", "issued", "uncertain", "failed"}
 
@@ -288,7 +288,7 @@ def spoken(ended: Ended) -> Iterator[str]:
         return
     if (ended.arguments[0], ended.status) in (("check", 6), ("status", 1)):
         return  # they have found something, and say what
-    if not _ERROR.search(ended.err) or "\n   try: " not in ended.err:
+    if not _ERROR.search(ended.err) or not re.search(r"\n {3,5}try: ", ended.err):
         yield f"I12 status {ended.status} without a reason and a remedy: {ended.err!r}"
 
 

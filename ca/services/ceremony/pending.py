@@ -68,9 +68,11 @@ def _require_free(key_file: str, facility: Facility) -> None:
 
     An older record that was put back may not know of a key that was made after it. What a ceremony
     that was broken off left is gone: settlement removes it before it ends that ceremony's row.
+    One the record knows is that of another ceremony, which this one waited for: the row says so.
     """
     path = facility.home.path / key_file
-    if path.exists() or path.is_symlink():
+    is_known = any(issuer.key_file == key_file for issuer in facility.store.issuers())
+    if not is_known and (path.exists() or path.is_symlink()):
         raise OutputExists(
             f"there is a key of another issuer in {str(path)!r}, which the record does not know",
             remedy="restore the newest record; if nobody needs that key, move it away: "

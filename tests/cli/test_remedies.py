@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -69,7 +70,8 @@ def on_read_only_disk(house: House, *arguments: str | Path) -> subprocess.Comple
     return subprocess.run(
         [
             "unshare",
-            "--map-root-user",
+            # root needs no user namespace, which some machines do not give
+            *(["--map-root-user"] if os.geteuid() else []),
             "--mount",
             "sh",
             "-c",

@@ -126,9 +126,8 @@ def write_whole(
             remedy="check the directory, its mode and the free space",
         ) from error
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # a read-only disk refuses even what is not there to be removed
+        # a read-only disk refuses even what is not there to be removed
+        with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
 
 

@@ -11,13 +11,13 @@ import typer
 
 from ca.cli.opening import SOFTWARE_TPM, opening
 from ca.cli.options import chosen_home, read_owner_auth
-from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, many, result, say, warn
+from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, result, say, warn
 from ca.errors import CertificateMalformed, OutputFailed, Violation
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home, refuse_as_output
 from ca.interfaces.custody import CustodyKind
 from ca.interfaces.store import CertificateStore
-from ca.names.showing import shell_word, visible
+from ca.names.showing import many, shell_word, visible
 from ca.wiring import open_auditor
 
 if TYPE_CHECKING:

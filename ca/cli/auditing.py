@@ -12,10 +12,10 @@ import typer
 
 from ca.cli.audit_verifying import published_lists
 from ca.cli.opening import facility
-from ca.cli.output import JSON_SCHEMA, bad, compact, good, many, result
+from ca.cli.output import JSON_SCHEMA, bad, compact, good, result
 from ca.cli.progress import Progress
 from ca.errors import CustodyError, TpmSwapped
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 from ca.services.finding import Finding, Gravity, error, warning
 from ca.services.inspection import inspect, total_rows
 from ca.wiring import auditor_of

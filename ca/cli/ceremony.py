@@ -217,8 +217,7 @@ def init_intermediate(
     name = checked_name(name)
     if csr_out is not None:
         root_elsewhere.require_request_place(csr_out)
-    if sign_request is not None:
-        root_elsewhere.answer_place(sign_request)
+    answer = root_elsewhere.answer_place(sign_request) if sign_request is not None else None
     secret = new_pin(new_pin_file or pin_file) if pin or new_pin_file is not None else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
     with facility(
@@ -249,10 +248,11 @@ def init_intermediate(
             say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
-            answer = root_elsewhere.read_answer(certificate)
-            issuer = foreign_root.accept_intermediate(answer, found)
-        elif sign_request is not None:
-            root_elsewhere.certify_foreign(sign_request, plan, found, as_json=as_json)
+            issuer = foreign_root.accept_intermediate(
+                root_elsewhere.read_answer(certificate), found
+            )
+        elif sign_request is not None and answer is not None:
+            root_elsewhere.certify_foreign(sign_request, answer, plan, found, as_json=as_json)
             return
         else:
             _announce(plan.kind)

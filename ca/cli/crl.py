@@ -17,10 +17,10 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import document, good, many, result, say, warn, when
+from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.selecting import parse_span
 from ca.errors import UsageError
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -90,13 +90,18 @@ def _ladder(found: Facility, wish: CutWish) -> Mapping[Role, Shape] | None:
 def show_cut(one: Cut) -> None:
     """One issuer's new lists, for a person."""
     entries = "nothing is revoked" if one.crl.entries == 0 else f"{one.crl.entries} revoked"
-    numbers = f"CRL {one.crl.number}"
     lines: list[tuple[str, str | list[str]]] = [("next update", when(one.crl.next_update))]
     if len(one.rungs) > 1:
-        numbers = f"CRLs {one.crl.number} to {one.rungs[-1].number}"
         lines = [("ladder", f"{len(one.rungs)} lists, the last ends {when(one.armed_until)}")]
-    result(f"{visible(one.authority.issuer.subject)}: {good(numbers)}, {entries}")
+    result(f"{visible(one.authority.issuer.subject)}: {good(numbers_text(one))}, {entries}")
     result(fields([*lines, ("files", [str(path) for path in one.paths])]))
+
+
+def numbers_text(one: Cut) -> str:
+    """ "CRL 7", or "CRLs 7 to 18" of a ladder."""
+    if len(one.rungs) > 1:
+        return f"CRLs {one.crl.number} to {one.rungs[-1].number}"
+    return f"CRL {one.crl.number}"
 
 
 def crl_fields(one: Cut) -> dict[str, object]:

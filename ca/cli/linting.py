@@ -10,7 +10,7 @@ import typer
 from msgspec.structs import replace
 
 from ca.cli.opening import record
-from ca.cli.output import bad, document, good, many, result
+from ca.cli.output import bad, document, good, result
 from ca.cli.showing import read_file, recognised
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate, read_crl
@@ -18,7 +18,7 @@ from ca.errors import CertificateMalformed, HomeMissing, SignatureInvalid, Usage
 from ca.interfaces.store import CertificateStore
 from ca.lint.gate import lint_certificate, lint_crl, role_of
 from ca.lint.rule import Finding, LintContext, Severity
-from ca.names.showing import shell_word, visible
+from ca.names.showing import many, shell_word, visible
 from ca.services.trust import check_signature
 from ca.wiring import system_clock
 

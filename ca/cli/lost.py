@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ca.cli.cutting import CutWish, crl_fields, cut_all
+from ca.cli.cutting import CutWish, crl_fields, cut_all, numbers_text
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
@@ -18,13 +18,13 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, good, many, result, say
+from ca.cli.output import day, document, good, result, say
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import NotFound, UsageError
 from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.revocation import Reason
 from ca.interfaces.values import serial_text
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 
 if TYPE_CHECKING:
     from ca.services.facility import Facility
@@ -204,10 +204,7 @@ def _print(
     for record in records:
         result(f"revoked {_named(record)} ({reason.value}){_because(record, by_key)}")
     for one in cuts:
-        numbers = f"CRL {one.crl.number}"
-        if len(one.rungs) > 1:
-            numbers = f"CRLs {one.crl.number} to {one.rungs[-1].number}"
-        result(f"{visible(one.authority.issuer.subject)}: {good(numbers)}")
+        result(f"{visible(one.authority.issuer.subject)}: {good(numbers_text(one))}")
     result("")
     result("who refuses it, from when:")
     for effect in consequences:

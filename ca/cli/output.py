@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ca.errors import HomecaError, Refused, VerificationFailed
-from ca.names.showing import many as many
 from ca.names.showing import visible
 
 #: Version of the JSON documents; raised when a key changes its meaning or goes.

@@ -12,10 +12,10 @@ import typer
 from ca.cli import profile_files
 from ca.cli.completing import complete_issuer, complete_profile
 from ca.cli.options import HomeOption, JsonOption, chosen_home
-from ca.cli.output import bad, document, fields, good, many, result, say, strong, table
+from ca.cli.output import bad, document, fields, good, result, say, strong, table
 from ca.errors import HomecaError, HomeMissing, UsageError
 from ca.home import Home
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 
 if TYPE_CHECKING:
     from ca.errors import Violation

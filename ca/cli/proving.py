@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ca.cli.opening import SOFTWARE_TPM, facility
-from ca.cli.output import document, fields, good, many, result, say, warn
+from ca.cli.output import document, fields, good, result, say, warn
 from ca.errors import StatementRefused
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import refuse_as_output
 from ca.interfaces.custody import CustodyKind
-from ca.names.showing import shell_word, visible
+from ca.names.showing import many, shell_word, visible
 
 if TYPE_CHECKING:
     from ca.attestation.document import Proven

@@ -62,14 +62,15 @@ def _taking(answer: str) -> str:
     return f"`homeca init-intermediate --certificate {shell_word(answer)}`"
 
 
-def certify_foreign(path: Path, plan: Plan, found: Facility, *, as_json: bool) -> None:
-    """On the root's machine: the certificate, and the root's, in a file beside the request."""
+def certify_foreign(
+    path: Path, answer: Path, plan: Plan, found: Facility, *, as_json: bool
+) -> None:
+    """On the root's machine: the certificate, and the root's, into `answer` (`answer_place`)."""
     from ca.encoding.containers import pem, read_request
     from ca.encoding.requests import parse_request
     from ca.services.ceremony.intermediate import certify_foreign_intermediate
     from ca.services.facility import authorities, root_of
 
-    answer = answer_place(path)
     request = parse_request(read_request(read_named(path, _CERTIFICATE_LIMIT, "a certificate")))
     issuer = certify_foreign_intermediate(request, plan, found)
     root = root_of(authorities(found.store))

@@ -12,28 +12,16 @@ from msgspec.structs import asdict, replace
 
 from ca.cli.describing.words import span_text
 from ca.cli.opening import SOFTWARE_TPM, record
-from ca.cli.output import (
-    bad,
-    day,
-    document,
-    fields,
-    good,
-    many,
-    result,
-    say,
-    strong,
-    warn,
-    when,
-)
+from ca.cli.output import bad, day, document, fields, good, result, say, strong, warn, when
 from ca.errors import IllegalName, LedgerBroken, OutputExists
-from ca.home import refuse_as_output
+from ca.home import Home, refuse_as_output
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import serial_text
 from ca.names.distinguished import DistinguishedName
-from ca.names.showing import visible
+from ca.names.showing import many, visible
 from ca.services.issuer_standing import IssuerStanding
 from ca.services.premises import Concern
 from ca.services.standing import Standing, standing
@@ -46,9 +34,7 @@ if TYPE_CHECKING:
 def show_status(home: Path | None, *, as_json: bool) -> bool:
     """Show it; is all well?"""
     with record(home) as (place, store):
-        found = standing(store, place, at=system_clock())
-        ledger, doubts = _of_ledger(store, found)
-        found = replace(found, concerns=(*found.concerns, *doubts))
+        found, ledger = _looked_at(store, place, at=system_clock())
         if as_json:
             document(**_as_json(found, place.path), ledger=_ledger_json(ledger))
         else:
@@ -68,8 +54,7 @@ def write_calendar(path: Path, home: Path | None) -> bool:
     with record(home) as (place, store):
         ends = deadlines(store, place, at=now)
         roots = [one.subject for one in store.issuers() if one.parent_id is None]
-        found = standing(store, place, at=now)
-        _, doubts = _of_ledger(store, found)
+        found, _ = _looked_at(store, place, at=now)
     name = visible(roots[0]) if roots else "homeca"
     octets = calendar(ends, name=name, title=_title(name), at=now)
     if str(path) == "-":
@@ -78,10 +63,19 @@ def write_calendar(path: Path, home: Path | None) -> bool:
     else:
         _replace(path, octets)
         result(f"{visible(str(path))}: {many(len(ends), 'date')}")
-    urgent = [one for one in (*found.concerns, *doubts) if one.needs_attention]
+    urgent = [one for one in found.concerns if one.needs_attention]
     if urgent:
         say(f"{many(len(urgent), 'thing')} to see to now: run `homeca status`")
-    return not urgent
+    return found.is_well
+
+
+def _looked_at(
+    store: CertificateStore, home: Home, *, at: datetime
+) -> tuple[Standing, LedgerStanding | None]:
+    """The CA and its ledger, with the concerns of both."""
+    found = standing(store, home, at=at)
+    ledger, doubts = _of_ledger(store, found)
+    return replace(found, concerns=(*found.concerns, *doubts)), ledger
 
 
 def _title(subject: str) -> str:

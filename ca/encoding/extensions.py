@@ -22,6 +22,10 @@ AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 EXTENDED_KEY_USAGE = "2.5.29.37"
 NS_CERT_TYPE = "2.16.840.1.113730.1.1"
 
+#: Purposes of extendedKeyUsage (RFC 5280 §4.2.1.12).
+SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
+CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
+
 #: KeyUsage bits in order (§4.2.1.3), spelled as OpenSSL spells them.
 KEY_USAGES = (
     "digitalSignature",

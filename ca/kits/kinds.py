@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
+
 
 class Need(StrEnum):
     """Whether a kit speaks of one certificate."""
@@ -15,7 +17,7 @@ class Need(StrEnum):
     NOTHING = "nothing"  # it is about the root alone
 
 
-CLIENT, SERVER, NONE = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1", ""
+CLIENT, SERVER, NONE = CLIENT_AUTH, SERVER_AUTH, ""
 
 
 class Kind(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ca.algorithms import EC_P256, EC_P384, Family
+from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
 from ca.encoding.facts import GeneralNameFacts, TbsFacts
 from ca.encoding.inspect_extensions import (
     BASIC_CONSTRAINTS,
@@ -29,7 +30,7 @@ from ca.lint.consumers import (
     WINDOWS,
     canonical,
 )
-from ca.lint.extension_rules import ANY_EKU, CLIENT_AUTH, SERVER_AUTH
+from ca.lint.extension_rules import ANY_EKU
 from ca.lint.field_rules import broken_algorithm
 from ca.lint.key_rules import SMALLEST_RSA, family
 from ca.lint.rule import Chapter, LintContext, LintRole

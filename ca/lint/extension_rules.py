@@ -7,6 +7,7 @@ from collections import Counter
 
 from ca.algorithms import Family
 from ca.encoding import tlv
+from ca.encoding.extensions import SERVER_AUTH
 from ca.encoding.facts import TbsFacts
 from ca.encoding.inspect_extensions import (
     BASIC_CONSTRAINTS,
@@ -17,8 +18,6 @@ from ca.encoding.inspect_extensions import (
 from ca.lint.key_rules import family
 from ca.lint.rule import Chapter, LintContext, LintRole, few
 
-SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
 CODE_SIGNING = "1.3.6.1.5.5.7.3.3"
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from ca.encoding import tlv
+from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
 from ca.encoding.facts import AttributeFacts, GeneralNameFacts, NameFacts, TbsFacts
 from ca.encoding.inspect_extensions import SUBJECT_ALT_NAME
 from ca.errors import IllegalName
-from ca.lint.extension_rules import CLIENT_AUTH, SERVER_AUTH
 from ca.lint.rule import Chapter, LintContext, LintRole, few
 from ca.names.distinguished import COMMON_NAME, COUNTRY, attribute_type, is_printable_string
 from ca.names.showing import visible

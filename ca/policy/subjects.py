@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ca.encoding.dn import decode_name, encode_name
+from ca.encoding.extensions import SERVER_AUTH
 from ca.encoding.request_names import check_a_labels
 from ca.encoding.requests import Request
 from ca.errors import IllegalName, Violation
@@ -19,7 +20,6 @@ from ca.profiles.profile import PolicyRule, Profile
 #: More names than any device at home has; a longer list is a mistake or an attack.
 MAX_NAMES = 100
 EMAIL_ADDRESS = "1.2.840.113549.1.9.1"
-SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 
 def asked_names(

@@ -199,7 +199,7 @@ def take_in(
             )
         taken.setdefault(issuer.slug, []).append(facts)
     written: list[Path] = []
-    with _publishing(home, on_wait):
+    with publishing(home, on_wait):
         for slug, lists in taken.items():
             lists.sort(key=lambda facts: facts.tbs.this_update.moment)
             _check_not_older(slug, lists, home)
@@ -212,8 +212,8 @@ def take_in(
     return written
 
 
-def _publishing(home: Home, on_wait: Callable[[str], None]) -> AbstractContextManager[None]:
-    """Nobody cuts a list meanwhile: what is written here would take the place of a newer one."""
+def publishing(home: Home, on_wait: Callable[[str], None]) -> AbstractContextManager[None]:
+    """One at a time, from a number to its files: a newer list is never overwritten by an older."""
     return locked(home.crl_lock, what="cuts the CRLs", on_wait=on_wait, patience=PATIENCE)
 
 
@@ -246,7 +246,7 @@ def advance(
     for issuer in store.issuers():
         if _rung_to_publish(issuer, home, store, at=at) is None:
             continue  # as nearly always: nobody is made to wait
-        with _publishing(home, on_wait):
+        with publishing(home, on_wait):
             rung = _rung_to_publish(issuer, home, store, at=at)
             if rung is None:
                 continue

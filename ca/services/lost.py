@@ -13,19 +13,18 @@ from datetime import datetime
 from msgspec import Struct
 
 from ca.encoding.crl import crl_entry
+from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
 from ca.encoding.inspect import read_certificate
-from ca.errors import NotFound, RevocationRefused
+from ca.errors import NotFound
 from ca.interfaces.issuing import CertificateQuery, CertificateRecord, State
 from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.store import CertificateStore
+from ca.names.distinguished import COMMON_NAME
 from ca.names.showing import visible
 from ca.services.facility import Facility
+from ca.services.revocation import check_invalidity
 
-_COMMON_NAME = "2.5.4.3"
 _NEAR = 5
-
-CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
-SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 
 def certificates_of(
@@ -94,7 +93,7 @@ def is_live(record: CertificateRecord, *, at: datetime) -> bool:
 def common_name(record: CertificateRecord) -> str:
     """The CN of a certificate, "" where it has none."""
     values = (
-        read_certificate(record.der, tolerant=True).tbs.subject.values(_COMMON_NAME)
+        read_certificate(record.der, tolerant=True).tbs.subject.values(COMMON_NAME)
         if (record.der)
         else ()
     )
@@ -131,11 +130,7 @@ def lose(
     Raises:     RevocationRefused, NotFound, ClockSuspect.
     """
     now = facility.check_clock()
-    if invalidity is not None and invalidity > now:
-        raise RevocationRefused(
-            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
-            remedy="give --when a moment that has passed; the revocation itself is dated now",
-        )
+    check_invalidity(invalidity, now=now)
     revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
     lines = [
         (

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
 from ca.encoding.facts import CertificateFacts
 from ca.errors import HomecaError, Violation
 from ca.names.constraints import NameConstraints
 from ca.names.distinguished import COMMON_NAME
 from ca.names.general import DNSName
 
-PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
+PURPOSES = {"server": SERVER_AUTH, "client": CLIENT_AUTH}
 
 #: Longer chains are attacks (RFC 5280 has no limit; nobody at home has three tiers).
 MAX_DEPTH = 8

@@ -20,17 +20,15 @@ from ca.encoding.inspect import read_crl
 from ca.encoding.spki import verify
 from ca.errors import ClockSuspect, RevocationRefused
 from ca.failpoints import failpoint
-from ca.files import locked
 from ca.interfaces.custody import Signer
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role
 from ca.interfaces.revocation import CrlRecord, Reason, Revocation
 from ca.interfaces.values import ONE_SECOND, Serial
 from ca.lint.gate import LintedCrlTbs, lint_crl_tbs
 from ca.lint.rule import LintContext
-from ca.services.crl_files import lists_at_hand, predecessor, write_crls, write_joined
+from ca.services.crl_files import lists_at_hand, predecessor, publishing, write_crls, write_joined
 from ca.services.facility import (
     CLOCK_MAY_LAG,
-    PATIENCE,
     Authority,
     Facility,
     algorithm_of,
@@ -86,11 +84,7 @@ def check_revocable(
     record: CertificateRecord, facility: Facility, *, invalidity: datetime | None, now: datetime
 ) -> None:
     """Raises: RevocationRefused for a root, for a date to come."""
-    if invalidity is not None and invalidity > now:
-        raise RevocationRefused(
-            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
-            remedy="give --when a moment that has passed; the revocation itself is dated now",
-        )
+    check_invalidity(invalidity, now=now)
     issuer = next(
         (a.issuer for a in authorities(facility.store) if a.issuer.certificate == record.der), None
     )
@@ -98,6 +92,15 @@ def check_revocable(
         raise RevocationRefused(
             "a root cannot be revoked: nobody would ask it about itself",
             remedy="remove it from the devices that trust it, and start a new --home",
+        )
+
+
+def check_invalidity(invalidity: datetime | None, *, now: datetime) -> None:
+    """Raises: RevocationRefused for a date to come."""
+    if invalidity is not None and invalidity > now:
+        raise RevocationRefused(
+            f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",
+            remedy="give --when a moment that has passed; the revocation itself is dated now",
         )
 
 
@@ -134,12 +137,7 @@ def cut_crls(
     # a timer that finds nothing due leaves the TPM alone
     with (
         facility.changing(*keys) if keys else nullcontext(),
-        locked(
-            facility.home.crl_lock,
-            what="cuts the CRLs",
-            on_wait=facility.on_wait,
-            patience=PATIENCE,
-        ),
+        publishing(facility.home, facility.on_wait),
     ):
         places = (facility.home.crl, *((directory,) if directory is not None else ()))
         joined: list[bytes] = []

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ca.encoding.extensions import SERVER_AUTH
 from ca.encoding.facts import CertificateFacts
 from ca.names.general import DNSName, IPName, parse_general_name
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from cryptography import x509
-
-SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 
 def strict_client(

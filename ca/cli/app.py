@@ -109,7 +109,8 @@ def _run() -> int:
     except MemoryError:
         return _broken("this machine has no memory left for it", "end other programs, or add swap")
     except OSError as error:
-        return _broken(f"the system says: {error.strerror or error}", "check disk space and modes")
+        problem = f"the system says: {error.strerror or error}"
+        return _broken(problem, "check disk space and modes", error)
     except Exception as error:  # noqa: BLE001 - the last door: nobody else may show a traceback
         return _broken(
             f"homeca itself has a fault: {type(error).__name__}",

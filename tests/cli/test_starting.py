@@ -55,3 +55,33 @@ def test_ctrl_c_that_the_shell_has_ignored_is_ignored() -> None:
     ignoring = START.replace("wanted =", IGNORED + "wanted =")
     done = start("ca.cli.app", script=ignoring)
     assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "homeca", "")
+
+
+#: `homeca list`, whose module the disk gives up on.
+FAILING = """
+import errno, sys
+
+class Failing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "ca.cli.reports":
+            raise OSError(errno.EIO, "Input/output error")
+
+sys.meta_path.insert(0, Failing)
+sys.argv[1:] = ["list"]
+from ca.__main__ import main
+main()
+"""
+
+
+def test_a_fault_of_the_system_is_two_lines_and_a_traceback_only_when_asked_for() -> None:
+    plain = start("", script=FAILING)
+    assert plain.returncode == 1
+    assert plain.stderr.splitlines() == [
+        "homeca: the system says: Input/output error [unforeseen]",
+        "   try: check disk space and modes",
+    ]
+
+    debugging = start("", script="import os; os.environ['HOMECA_DEBUG'] = '1'\n" + FAILING)
+    assert "Traceback" in debugging.stderr
+    assert debugging.stderr.splitlines()[-1] == "OSError: [Errno 5] Input/output error"

@@ -65,9 +65,11 @@ def revoke(
 
     A lost phone or a stolen key: --reason keyCompromise; its key is then never certified again.
     certificateHold can be taken back later with --reason removeFromCRL, nothing else can.
+    What was revoked for another reason can still become keyCompromise; its date stays.
 
     Example: homeca revoke alice-phone.crt --reason keyCompromise && homeca crl
     """
+    from ca.policy.revoking import check_releasing
     from ca.services import revocation as service
 
     wanted = _reason(reason)
@@ -76,8 +78,12 @@ def revoke(
         record = find_certificate(certificate, found.store)
         failpoint("certificate.found")
         if dry_run:
-            if wanted is not None:
-                service.check_revocable(record, found, invalidity=invalidity, now=found.clock())
+            if wanted is None:
+                check_releasing(record.serial, record.revocation)
+            else:
+                service.check_revocable(
+                    record, wanted, found, invalidity=invalidity, now=found.clock()
+                )
             _preview(record, wanted, as_json=as_json, invalidity=invalidity)
             return
         keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
@@ -106,6 +112,19 @@ def _named(record: CertificateRecord) -> str:
     return f"{serial_text(record.serial)} {visible(record.subject)}"
 
 
+def _done(record: CertificateRecord, reason: Reason, new: str, changed: str) -> str:
+    """What is done to it, in these words; record: as it was before."""
+    from ca.policy.revoking import worsens
+
+    before = record.revocation
+    if before is None or not worsens(before, reason):
+        return f"{new} {_named(record)} ({reason.value})"
+    return (
+        f"{changed} {_named(record)}, revoked since {day(before.revoked_at)}, "
+        f"from {before.reason.value} to {reason.value}"
+    )
+
+
 def _preview(
     record: CertificateRecord,
     reason: Reason | None,
@@ -125,7 +144,7 @@ def _preview(
     elif reason is None:
         say(f"would release {_named(record)}; nothing was changed")
     else:
-        say(f"would revoke {_named(record)} ({reason.value}); nothing was changed")
+        say(f"would {_done(record, reason, 'revoke', 'change')}; nothing was changed")
 
 
 def _report(
@@ -153,7 +172,7 @@ def _report(
     elif reason is None:
         result(f"released {_named(record)}")
     else:
-        result(f"revoked {_named(record)} ({reason.value})")
+        result(_done(record, reason, "revoked", "changed"))
     for other in live:
         warn(
             f"the same key has another live certificate, {_named(other)} until "

@@ -21,6 +21,7 @@ class LedgerEvent(StrEnum):
     adopted:          what stood in the record before there was a ledger follows, entry by entry.
     anchor-placed:    the NV indices in a TPM that will hold its head.
     anchored:         a TPM was found holding the head of an earlier entry.
+    compromised:      a revocation for another reason became one for a compromise of the key.
     accepted:         an operator took the record for true although its anchor said otherwise.
     settings:         what homeca.toml says, when it says something else than before.
     node:             a home that shares this record has its first key in it.
@@ -40,6 +41,7 @@ class LedgerEvent(StrEnum):
     UNCERTAIN = "uncertain"
     FAILED = "failed"
     REVOKED = "revoked"
+    COMPROMISED = "compromised"
     RELEASED = "released"
     CRL_RESERVED = "crl-reserved"
     CRL = "crl"

@@ -23,6 +23,14 @@ class Reason(StrEnum):
     PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
     AA_COMPROMISE = "aACompromise"
 
+    @property
+    def is_compromise(self) -> bool:
+        """Is the key itself, an end entity's or a CA's, in other hands?"""
+        return self in COMPROMISES
+
+
+#: Of a certificate; aACompromise is of attribute certificates (X.509 9.5.3.1).
+COMPROMISES = (Reason.KEY_COMPROMISE, Reason.CA_COMPROMISE)
 
 #: ENUMERATED values of CRLReason; 7 is unused, 8 (removeFromCRL) is for delta CRLs only.
 REASON_CODES: dict[Reason, int] = {

@@ -145,7 +145,7 @@ class CertificateStore(Protocol):
         ...
 
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
-        """Was a certificate for this key ever revoked for keyCompromise?"""
+        """Was a certificate for this key ever revoked for a compromise?"""
         ...
 
     def faults(self) -> tuple[str, ...]:
@@ -183,6 +183,21 @@ class CertificateStore(Protocol):
 
     def revoke_many(self, lines: Sequence[tuple[int, Serial, Revocation, bytes]]) -> None:
         """(issuer_id, serial, revocation, entry) as `revoke`; all or none, one commit."""
+        ...
+
+    def compromise(
+        self,
+        issuer_id: int,
+        serial: Serial,
+        revocation: Revocation,
+        *,
+        entry: bytes,
+        at: datetime,
+    ) -> None:
+        """Make the reason of a line one of a compromise; its date stays.
+
+        Raises RevocationRefused when there is no such line (`ca.policy.revoking`).
+        """
         ...
 
     def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:

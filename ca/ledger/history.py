@@ -79,6 +79,8 @@ def _told(
             if lines and lines[-1].ended_at is None:
                 lines[-1].ended_at = entry.at
             lines.append(_Line(entry.details))
+        elif entry.event == LedgerEvent.COMPROMISED and lines:
+            lines[-1].details = entry.details
         elif entry.event == LedgerEvent.RELEASED and lines:
             lines[-1].ended_at = entry.at
     return state, lines, faults

@@ -41,7 +41,7 @@ def decide(
 ) -> Grant:
     """What may be certified for this request.
 
-    now:     notBefore. blocked: was the key with this SPKI SHA-256 revoked for keyCompromise?
+    now:     notBefore. blocked: was the key with this SPKI SHA-256 revoked as compromised?
     Raises:  RequestRefused with every violation: those of the request itself, then of its key,
              names, subject and dates under this profile, issuer and setting.
     """
@@ -125,7 +125,7 @@ def _check_key(
     if blocked(digest):
         findings.refuse(
             "key.blocked",
-            "a certificate for this key was revoked for keyCompromise: it is blocked for ever",
+            "a certificate for this key was revoked as compromised: it is blocked for ever",
             "make a new key on the device and a new request from it",
         )
 

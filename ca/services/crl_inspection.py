@@ -26,6 +26,8 @@ from ca.services.trust import check_signature
 _RESTORE = "restore the database from a backup made before this change"
 _CUT = "run `homeca crl`, and bring the files to your servers"
 _HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
+#: unspecified stands on a list by not standing there (RFC 5280 §5.3.1).
+_LISTED_AS = REASON_CODES | {Reason.UNSPECIFIED: None}
 
 
 class PublishedList(Struct):
@@ -33,7 +35,7 @@ class PublishedList(Struct):
 
     listed:   serial → reason code on the CRL. unseen: of those, the ones no row has claimed yet.
     due:      serials whose line the next CRL would carry.
-    behind:   rows revoked after the CRL was cut, counted.
+    behind:   rows revoked, or for another reason, after the CRL was cut: counted.
     """
 
     crl: CrlRecord | None = None
@@ -101,7 +103,11 @@ def inspect_revocation(
             "its line would leave the CRL before the certificate has expired",
             _RESTORE,
         )
-    if since is None or is_listed or published.fault:
+    if since is None or published.fault:
+        return
+    if is_listed:
+        if published.listed[record.serial] != _LISTED_AS[record.revocation.reason]:
+            published.behind += 1
         return
     if record.revocation.revoked_at < since:
         yield error(
@@ -129,7 +135,7 @@ def leftovers(issuer: IssuerRecord, published: PublishedList) -> Iterator[Findin
         yield warning(
             "check.crl.behind",
             where,
-            f"{published.behind} serials were revoked after it was cut",
+            f"{published.behind} serials were revoked, or for another reason, after it was cut",
             _CUT,
         )
 

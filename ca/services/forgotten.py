@@ -6,7 +6,7 @@ server still has is signed by this CA, so what it says can be taken over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -14,30 +14,40 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CrlFacts, EntryFacts
 from ca.errors import Violation
 from ca.interfaces.issuing import IssuerRecord, State
-from ca.interfaces.revocation import REASON_CODES, Reason, Revocation
+from ca.interfaces.revocation import REASON_CODES, Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
+from ca.policy.revoking import worsens
 from ca.services.facility import Facility
 from ca.services.trust import is_list_of
 
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 
 
+#: issuer_id, serial, revocation, entry: as the store takes it.
+Line = tuple[int, Serial, Revocation, bytes]
+
+
 class Forgotten(Struct, frozen=True):
-    """lines: (issuer_id, serial, revocation, entry) that can be revoked again."""
+    """What can be said again. lines: that the record lacks, or has on hold.
+
+    compromises: that it has for another reason.
+    """
 
     violations: tuple[Violation, ...]
-    lines: tuple[tuple[int, Serial, Revocation, bytes], ...]
+    lines: tuple[Line, ...]
+    compromises: tuple[Line, ...]
 
 
 def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
     """Lists of issuers of this record, signed by them; what others signed says nothing."""
     violations: list[Violation] = []
-    lines: list[tuple[int, Serial, Revocation, bytes]] = []
+    lines: list[Line] = []
+    compromises: list[Line] = []
     for issuer in facility.store.issuers():
         own = [facts for facts in lists if is_list_of(facts, issuer)]
         violations += _later(issuer, own, facility)
-        lacking = _lacking(issuer, own, facility)
-        for serial, entry in sorted(lacking.items()):
+        for said, known in _lacking(issuer, own, facility):
+            _, serial, revocation, _ = said
             row = next(
                 (
                     one
@@ -57,9 +67,10 @@ def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
                     )
                 )
                 continue
-            violations.append(Violation("backup.revocation", f"{shown}, {row.subject}"))
-            lines.append(_line(issuer.id, serial, entry))
-    return Forgotten(tuple(violations), tuple(lines))
+            why = f" for {revocation.reason.value}" if known is not None else ""
+            violations.append(Violation("backup.revocation", f"{shown}{why}, {row.subject}"))
+            (compromises if worsens(known, revocation.reason) else lines).append(said)
+    return Forgotten(tuple(violations), tuple(lines), tuple(compromises))
 
 
 def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) -> list[Violation]:
@@ -78,24 +89,30 @@ def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) ->
 
 def _lacking(
     issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility
-) -> dict[Serial, EntryFacts]:
-    """Entries for which the record has no line. Of several lists the newest counts."""
+) -> Iterator[tuple[Line, RevokedEntry | None]]:
+    """By serial, each entry that says more than the record, and the line of the record.
+
+    Of several lists the newest counts.
+    """
     if not own:
-        return {}
+        return
     newest = max(own, key=lambda facts: facts.tbs.number or 0)
-    revoked = {line.serial for line in facility.store.revoked(issuer.id, expired_since=None)}
-    return {
-        Serial(entry.serial): entry for entry in newest.tbs.entries if entry.serial not in revoked
-    }
+    known = {line.serial: line for line in facility.store.revoked(issuer.id, expired_since=None)}
+    for entry in sorted(newest.tbs.entries, key=lambda entry: entry.serial):
+        serial = Serial(entry.serial)
+        line = known.get(serial)
+        reason = _REASONS.get(entry.reason or 0, Reason.UNSPECIFIED)
+        if line is None or worsens(line, reason):
+            yield _line(issuer.id, serial, entry, line), line
+        elif line.reason is Reason.CERTIFICATE_HOLD and reason is not line.reason:
+            yield _line(issuer.id, serial, entry, None), line
 
 
-def _line(
-    issuer_id: int, serial: Serial, entry: EntryFacts
-) -> tuple[int, Serial, Revocation, bytes]:
-    """As it was: date, reason and invalidity of the list."""
+def _line(issuer_id: int, serial: Serial, entry: EntryFacts, known: RevokedEntry | None) -> Line:
+    """As it was: reason and invalidity of the list, and its date unless the record knows one."""
     reason = _REASONS.get(entry.reason or 0, Reason.UNSPECIFIED)
     invalidity = entry.invalidity.moment if entry.invalidity is not None else None
-    moment = entry.revoked_at.moment
+    moment = known.revoked_at if known is not None else entry.revoked_at.moment
     return (
         issuer_id,
         serial,

@@ -114,6 +114,8 @@ def restore(
             if forgotten and not accept_older:
                 raise _stale(reading.manifest, forgotten)
             facility.store.revoke_many(known.lines)
+            for issuer_id, serial, revocation, entry in known.compromises:
+                facility.store.compromise(issuer_id, serial, revocation, entry=entry, at=at)
             _begin_anew(facility, reading.manifest, forgotten, at=at)
         _appear(staged.path, home.path)
     return Restored(home=home, manifest=reading.manifest, forgotten=forgotten)

@@ -26,6 +26,7 @@ from ca.interfaces.revocation import CrlRecord, Reason, Revocation
 from ca.interfaces.values import ONE_SECOND, Serial
 from ca.lint.gate import LintedCrlTbs, lint_crl_tbs
 from ca.lint.rule import LintContext
+from ca.policy.revoking import check_revoking, worsens
 from ca.services.crl_files import lists_at_hand, predecessor, publishing, write_crls, write_joined
 from ca.services.facility import (
     CLOCK_MAY_LAG,
@@ -63,28 +64,38 @@ def revoke(
 ) -> Revocation:
     """Record it durably; the next CRL carries it. A revoked intermediate retires with it.
 
+    What was revoked for another reason can come to be compromised; its date stays.
     invalidity: since when the key is suspected lost (§5.3.2); never in the future.
     Raises: RevocationRefused for a root, for a second revocation, for a date to come.
     """
     now = facility.check_clock()
-    check_revocable(record, facility, invalidity=invalidity, now=now)
-    revocation = Revocation(reason=reason, revoked_at=now, invalidity=invalidity)
+    check_revocable(record, reason, facility, invalidity=invalidity, now=now)
+    before = record.revocation
+    is_new = before is None or not worsens(before, reason)
+    moment = now if is_new or before is None else before.revoked_at
+    revocation = Revocation(reason=reason, revoked_at=moment, invalidity=invalidity)
+    entry = crl_entry(record.serial, moment, reason, invalidity)
     failpoint("revocation.decided")
+    which = record.issuer_id, record.serial
     with facility.changing(although_unreachable=True):
-        facility.store.revoke(
-            record.issuer_id,
-            record.serial,
-            revocation,
-            entry=crl_entry(record.serial, now, reason, invalidity),
-        )
+        if is_new:
+            facility.store.revoke(*which, revocation, entry=entry)
+        else:
+            facility.store.compromise(*which, revocation, entry=entry, at=now)
     return revocation
 
 
 def check_revocable(
-    record: CertificateRecord, facility: Facility, *, invalidity: datetime | None, now: datetime
+    record: CertificateRecord,
+    reason: Reason,
+    facility: Facility,
+    *,
+    invalidity: datetime | None,
+    now: datetime,
 ) -> None:
-    """Raises: RevocationRefused for a root, for a date to come."""
+    """Raises: RevocationRefused for a root, a date to come, what is revoked for good."""
     check_invalidity(invalidity, now=now)
+    check_revoking(record.serial, record.revocation, reason)
     issuer = next(
         (a.issuer for a in authorities(facility.store) if a.issuer.certificate == record.der), None
     )

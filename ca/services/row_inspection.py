@@ -316,7 +316,7 @@ class RowInspector:
             yield error(
                 "check.row.key-compromised",
                 where,
-                "another certificate for the same key was revoked for keyCompromise",
+                "another certificate for the same key was revoked as compromised",
                 f"run `homeca revoke {serial_text(record.serial)} --reason keyCompromise`",
             )
 

@@ -54,6 +54,7 @@ for _act in (
     SerialRows.record_certificates,
     SerialRows.settle,
     RevocationRows.revoke_many,
+    RevocationRows.compromise,
     RevocationRows.release,
     CrlRows.reserve_crl_number,
     CrlRows.skip_crl_numbers,

@@ -1,4 +1,4 @@
-"""Lines of the CRL: opened, put on hold, released, made permanent; never deleted."""
+"""Lines of the CRL: opened, put on hold, released, made permanent, worsened; never deleted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ca.encoding import ledger as details
 from ca.errors import NotFound, RequestRefused, RevocationRefused, Violation
 from ca.interfaces.issuing import Intent, IssuerState, State
 from ca.interfaces.ledger import LedgerEvent
-from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
+from ca.interfaces.revocation import COMPROMISES, Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
+from ca.policy.revoking import check_releasing, check_revoking, revoked_for_good, worsens
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line
@@ -51,6 +52,46 @@ class RevocationRows(LedgerRows):
             for issuer_id, serial, revocation, entry in lines:
                 _revoke(act, issuer_id, serial, revocation, entry)
 
+    def compromise(
+        self,
+        issuer_id: int,
+        serial: Serial,
+        revocation: Revocation,
+        *,
+        entry: bytes,
+        at: datetime,
+    ) -> None:
+        """Make the reason of a permanent line one of a compromise.
+
+        revocation: dated as the line is: what was not trusted since then is not trusted again.
+        at:         when this became known.
+        Raises:     RevocationRefused when there is no such line; NotFound.
+        """
+        with self._act() as act:
+            connection = act.connection
+            lock_issuer(connection, issuer_id)
+            _certificate(connection, issuer_id, serial)
+            line = _open_line(connection, issuer_id, serial)
+            is_same = line is not None and line.revoked_at == revocation.revoked_at
+            if not is_same or not worsens(line, revocation.reason):
+                raise RevocationRefused(
+                    f"serial {serial_text(serial)} is not revoked as it was a moment ago",
+                    remedy=f"see `homeca show {serial_text(serial)}`, and decide again",
+                )
+            change = update(revocations).where(revocations.c.id == line.id)
+            connection.execute(
+                change.values(
+                    reason=revocation.reason, invalidity=revocation.invalidity, entry=entry
+                )
+            )
+            act.note(
+                LedgerEvent.COMPROMISED,
+                _details(revocation, entry),
+                at=at,
+                issuer_id=issuer_id,
+                serial=serial,
+            )
+
     def release(self, issuer_id: int, serial: Serial, *, at: datetime) -> None:
         """Take a certificateHold back; the line stays as history.
 
@@ -61,12 +102,7 @@ class RevocationRows(LedgerRows):
             lock_issuer(connection, issuer_id)
             _certificate(connection, issuer_id, serial)
             line = _open_line(connection, issuer_id, serial)
-            if line is None:
-                raise RevocationRefused(
-                    f"serial {serial_text(serial)} is not revoked",
-                    remedy="run `homeca list --revoked` to see what is",
-                )
-            _check_on_hold(serial, line)
+            check_releasing(serial, line)
             _end(connection, line.id, at=at)
             act.note(LedgerEvent.RELEASED, at=at, issuer_id=issuer_id, serial=serial)
 
@@ -130,7 +166,7 @@ class RevocationRows(LedgerRows):
             return connection.scalars(query).one_or_none()
 
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
-        """Was a certificate for this key ever revoked for keyCompromise?
+        """Was a certificate for this key ever revoked for a compromise?
 
         Such a line never ends; saying so lets the index of open lines answer.
         """
@@ -144,7 +180,7 @@ _BLOCKED = (
     .join(revocations, open_line)
     .where(
         certificates.c.spki_sha256.in_(bindparam("keys", expanding=True)),
-        revocations.c.reason == Reason.KEY_COMPROMISE,
+        revocations.c.reason.in_(COMPROMISES),
     )
     .limit(1)
 )
@@ -153,12 +189,12 @@ _BLOCKED = (
 def check_not_blocked(connection: Connection, intents: Sequence[Intent]) -> None:
     """Policy has asked already; whoever typed a PIN since then gave others time to revoke.
 
-    Raises: RequestRefused naming the first whose key was revoked for keyCompromise.
+    Raises: RequestRefused naming the first whose key was revoked for a compromise.
     """
     subjects = {hashlib.sha256(intent.spki).digest(): intent.subject for intent in intents}
     blocked = connection.scalars(_BLOCKED, {"keys": list(subjects)}).first()
     if blocked is not None:
-        text = f"the key of {visible(subjects[blocked])!r} was revoked for keyCompromise just now"
+        text = f"the key of {visible(subjects[blocked])!r} was revoked as compromised just now"
         raise RequestRefused(
             text,
             remedy="make a new key on the device and a new request from it",
@@ -176,12 +212,9 @@ def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, en
         )
     line = _open_line(connection, issuer_id, serial)
     if line is not None:
-        _check_on_hold(serial, line)
-        if revocation.reason is Reason.CERTIFICATE_HOLD:
-            raise RevocationRefused(
-                f"serial {serial_text(serial)} is on hold already, {_since(line)}",
-                remedy="release it, or revoke it with another reason",
-            )
+        if line.reason is not Reason.CERTIFICATE_HOLD:
+            raise revoked_for_good(serial, line)
+        check_revoking(serial, line, revocation.reason)
         _end(connection, line.id, at=revocation.revoked_at)
     add_line(act, issuer_id, serial, revocation, not_after=not_after, entry=entry)
     _retire(act, issuer_id, serial, at=revocation.revoked_at)
@@ -224,15 +257,19 @@ def add_line(
     )
     act.note(
         LedgerEvent.REVOKED,
-        details.revoked(
-            reason=revocation.reason.value,
-            revoked_at=revocation.revoked_at,
-            invalidity=revocation.invalidity,
-            entry=entry,
-        ),
+        _details(revocation, entry),
         at=revocation.revoked_at,
         issuer_id=issuer_id,
         serial=serial,
+    )
+
+
+def _details(revocation: Revocation, entry: bytes) -> dict[str, object]:
+    return details.revoked(
+        reason=revocation.reason.value,
+        revoked_at=revocation.revoked_at,
+        invalidity=revocation.invalidity,
+        entry=entry,
     )
 
 
@@ -265,18 +302,6 @@ def _open_line(connection: Connection, issuer_id: int, serial: Serial) -> Any:
         revocations.c.ended_at.is_(None),
     )
     return connection.execute(query).one_or_none()
-
-
-def _check_on_hold(serial: Serial, line: Any) -> None:
-    if line.reason is not Reason.CERTIFICATE_HOLD:
-        raise RevocationRefused(
-            f"serial {serial_text(serial)} is revoked for good, {_since(line)}",
-            remedy="nothing needs doing: it stays on the CRL until it has expired",
-        )
-
-
-def _since(line: Any) -> str:
-    return f"since {line.revoked_at:%Y-%m-%d %H:%M:%S} UTC for {line.reason.value!r}"
 
 
 def _end(connection: Connection, line_id: int, *, at: datetime) -> None:

@@ -8,7 +8,7 @@ from ca.errors import SchemaMismatch
 from ca.store.engine import Database
 
 #: The newest file in `migrations/versions/`.
-REVISION = "0004"
+REVISION = "0005"
 
 
 def revision(database: Database) -> str | None:

@@ -79,7 +79,7 @@ class SerialRows(LedgerRows):
 
         Raises: SerialReserved when a serial of that issuer has a TBS already, or stands in
                 `intents` twice; NotFound or StateConflict when an issuer cannot sign;
-                RequestRefused for a key that was revoked for keyCompromise.
+                RequestRefused for a key that was revoked as compromised.
         """
         twice = Counter((intent.issuer_id, intent.serial) for intent in intents)
         for (_, serial), times in twice.items():

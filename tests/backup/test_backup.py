@@ -282,6 +282,23 @@ def test_an_older_backup_that_is_accepted_revokes_again_what_the_list_knows(
     assert back.homeca.json("crl")["crls"][1]["entries"] == 3
 
 
+def test_what_a_list_knows_to_be_compromised_is_so_in_the_restored_home(
+    house: House, identity: Path
+) -> None:
+    homeca = house.homeca
+    homeca.must("revoke", house.file("laptop.crt"), "--reason", "superseded")
+    backup = backed_up(house, identity, "--include-software-tpm")
+    for stem in ("laptop", "parked"):  # the one was revoked for good, the other on hold
+        homeca.must("revoke", house.file(f"{stem}.crt"), "--reason", "keyCompromise")
+    homeca.must("crl")
+    lists = house.home / "crl/openvpn.pem"
+    back = restored(house, backup, identity, "--crl", lists, "--accept-older")
+    for stem in ("laptop", "parked"):
+        found = back.homeca.json("show", house.serial(stem))
+        assert (found["state"], found["reason"]) == ("revoked", "keyCompromise")
+    assert back.homeca.run("audit", "verify").returncode == 0
+
+
 def test_an_intermediate_that_a_list_revokes_signs_nothing_in_the_restored_home(
     house: House, identity: Path
 ) -> None:

@@ -25,6 +25,7 @@ I14 no software TPM left running, nothing left in it
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 import stat
@@ -52,6 +53,7 @@ DONE_BEFORE = {
     "refused.revocation",
     "configuration.no-ca",
 }
+COMPROMISED = "keyCompromise"
 _PUBLIC = ("certs", "crl")
 _ERROR = re.compile(r"^homeca: .+ \[[a-z][a-z.-]*(?:, [a-z][a-z0-9.-]*)?\]$", re.MULTILINE)
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
@@ -71,10 +73,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What a home holds at one moment."""
+    """What a home holds at one moment. revoked: what for."""
 
     rows: Mapping[Key, Row] = field(default_factory=dict)
-    revoked: frozenset[Key] = frozenset()
+    revoked: Mapping[Key, str] = field(default_factory=dict)
     issuers: Mapping[str, str] = field(default_factory=dict)
     slugs: Mapping[int, str] = field(default_factory=dict)
     crls: Mapping[int, tuple[int, int]] = field(default_factory=dict)
@@ -102,9 +104,12 @@ def look(place: Path) -> Sight:
                 "SELECT issuer_id, serial, state, subject, tbs, der, not_after FROM certificates"
             )
         }
-        revoked = frozenset(
-            connection.execute("SELECT issuer_id, serial FROM revocations WHERE ended_at IS NULL")
-        )
+        revoked = {
+            (issuer, serial): reason
+            for issuer, serial, reason in connection.execute(
+                "SELECT issuer_id, serial, reason FROM revocations WHERE ended_at IS NULL"
+            )
+        }
         issuers = connection.execute(
             "SELECT id, slug, state FROM issuers WHERE state <> 'abandoned'"
         ).fetchall()
@@ -147,8 +152,11 @@ def still(place: Path, before: Sight) -> Iterator[str]:
             yield f"I4 another TBS for {key[1].hex()}"
         if row.state in ("issued", "uncertain", "failed") and row != found:
             yield f"I4 the row of {key[1].hex()} was {row.state} and has changed"
-    for key in before.revoked - now.revoked:
-        yield f"I7 {key[1].hex()} was revoked and is not any more"
+    for key, reason in before.revoked.items():
+        if key not in now.revoked:
+            yield f"I7 {key[1].hex()} was revoked and is not any more"
+        elif reason == COMPROMISED and now.revoked[key] != reason:
+            yield f"I7 the key of {key[1].hex()} was compromised and is not any more"
     for issuer, number in before.numbers.items():
         if now.numbers.get(issuer, 0) < number:
             yield f"I8 the CRL number of issuer {issuer} went back"
@@ -230,12 +238,17 @@ def _ledger(place: Path, before: Sight) -> Iterator[str]:
             "SELECT seq, at, event, issuer_id, serial, details, link FROM ledger ORDER BY seq"
         ).fetchall()
         states = connection.execute("SELECT issuer_id, serial, state FROM certificates").fetchall()
-        lines = connection.execute("SELECT issuer_id, serial FROM revocations").fetchall()
+        lines = {
+            (issuer, serial): reason
+            for issuer, serial, reason in connection.execute(
+                "SELECT issuer_id, serial, reason FROM revocations ORDER BY id"
+            )
+        }
         lists = connection.execute("SELECT count(*) FROM crls WHERE sha256 IS NOT NULL").fetchone()
     previous = ORIGIN
     links = {ORIGIN}
     last: dict[Key, str] = {}
-    revoked: set[Key] = set()
+    revoked: dict[Key, str] = {}
     cut = 0
     for place_in_line, (seq, at, event, issuer, serial, details, found) in enumerate(entries, 1):
         previous = link(
@@ -253,14 +266,14 @@ def _ledger(place: Path, before: Sight) -> Iterator[str]:
         links.add(found)
         if serial is not None and event in _ENTRIES:
             last[issuer, serial] = event
-        if event in ("revoked", "uncertain"):
-            revoked.add((issuer, serial))
+        if event in ("revoked", "compromised"):
+            revoked[issuer, serial] = json.loads(details)["reason"]
         cut += event == "crl"
     if before.ledger not in links:
         yield "I10 the ledger no longer holds what it held before"
     if last != {(issuer, serial): state for issuer, serial, state in states}:
         yield "I10 the ledger and the rows name different states"
-    if set(lines) != revoked:
+    if lines != revoked:
         yield "I10 the ledger and the revocations differ"
     if cut != lists[0]:
         yield f"I10 the ledger has {cut} CRLs, the record {lists[0]}"
@@ -302,6 +315,9 @@ def acknowledged(place: Path, ended: Ended) -> Iterator[str]:
         revoked = re.match(r"revoked ([0-9A-F]{40}) ", line)
         if revoked and texts.get(revoked[1]) not in now.revoked:
             yield f"I5 {revoked[1]} was said to be revoked and is not"
+        worse = re.match(r"changed ([0-9A-F]{40}) .* to (\w+)$", line)
+        if worse and now.revoked.get(texts.get(worse[1], (0, b""))) != worse[2]:
+            yield f"I5 {worse[1]} was said to be revoked for {worse[2]} and is not"
         cut = re.match(r".*: CRL (\d+), ", line)
         if cut and int(cut[1]) > max((number for number, _ in now.crls.values()), default=0):
             yield f"I5 CRL {cut[1]} was said to be cut and is not recorded"
@@ -387,16 +403,25 @@ def _lists(place: Path, before: Sight, now: Sight) -> Iterator[str]:
             yield f"I7 {path.name} is not published"
             continue
         crl = x509.load_der_x509_crl(path.read_bytes())
-        listed = {entry.serial_number for entry in crl}
+        listed = {entry.serial_number: _reason(entry) for entry in crl}
         moment = datetime.fromtimestamp(this_update, UTC)
         if crl.last_update_utc != moment:
             yield f"I8 {path.name} is not the CRL that is recorded"
-        for own, serial in now.revoked:
+        for (own, serial), reason in now.revoked.items():
             ends = now.rows[own, serial].not_after
             if ends is not None and ends < this_update:
                 continue  # it may leave after its certificate has ended (RFC 5280 §3.3)
-            if own == issuer and int.from_bytes(serial, "big") not in listed:
-                yield f"I7 {serial.hex()} is revoked and not on the CRL"
+            found = listed.get(int.from_bytes(serial, "big"))
+            if own == issuer and found != reason:
+                yield f"I7 {serial.hex()} is revoked for {reason}; on the CRL: {found}"
+
+
+def _reason(entry: x509.RevokedCertificate) -> str:
+    """Why, as a CRL says it: unspecified by saying nothing (RFC 5280 §5.3.1)."""
+    try:
+        return str(entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value)
+    except x509.ExtensionNotFound:
+        return "unspecified"
 
 
 def left_running(place: Path) -> Iterator[str]:

@@ -26,6 +26,7 @@ COMMANDS = {
     for command in (
         Command("sign", ("sign", "new.csr", "--profile", "vpn-client", *PIN), 16),
         Command("revoke", ("revoke", "old.crt", "--reason", "keyCompromise"), 8),
+        Command("worsen", ("revoke", "lost.crt", "--reason", "keyCompromise"), 8),
         Command("crl", ("crl", *PIN), 12),
         Command(
             "init-root",

@@ -134,7 +134,13 @@ def test_the_checker_names_what_must_not_be_said(invariant: str, said: Ended) ->
 
 
 @pytest.mark.parametrize(
-    "out", ["never.crt\n", f"revoked {'AB' * 20} CN=x (unspecified)\n", "X: CRL 99, 1 revoked\n"]
+    "out",
+    [
+        "never.crt\n",
+        f"revoked {'AB' * 20} CN=x (unspecified)\n",
+        f"changed {'AB' * 20} CN=x, revoked since 2026-11-22, from superseded to keyCompromise\n",
+        "X: CRL 99, 1 revoked\n",
+    ],
 )
 def test_a_promise_that_was_not_kept_is_told(place: Path, out: str) -> None:
     violations = list(acknowledged(place, ended(out)))

@@ -45,7 +45,7 @@ def build(base: Path) -> Worlds:
         COMMANDS["init-root"].arguments,
         COMMANDS["init-intermediate"].arguments,
         ("sign", "old.csr", "lost.csr", "--profile", "vpn-client", *PIN),
-        ("revoke", "lost.crt", "--reason", "keyCompromise"),
+        ("revoke", "lost.crt", "--reason", "superseded"),
         ("crl", *PIN),
     ):
         done = run(furnished, arguments)

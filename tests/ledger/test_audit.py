@@ -24,11 +24,15 @@ Tampering = Callable[[sqlite3.Connection], object]
 @pytest.fixture
 def busy(rig: Rig) -> Rig:
     """Certificates that are good, revoked, on hold and released, and their lists."""
-    for name in ("good", "revoked", "held", "released"):
+    for name in ("good", "revoked", "worsened", "held", "released"):
         row = issue_one(rig, name)
         with rig.facility() as facility:
             if name == "revoked":
                 revoke(row, Reason.KEY_COMPROMISE, facility)
+            elif name == "worsened":
+                revoke(row, Reason.SUPERSEDED, facility)
+                (row,) = facility.store.by_serial(row.serial)
+                revoke(row, Reason.CA_COMPROMISE, facility)
             elif name != "good":
                 revoke(row, Reason.CERTIFICATE_HOLD, facility)
                 if name == "released":
@@ -80,6 +84,14 @@ DEVICE = "subject LIKE '%{}%' AND state = 'issued'"
         (
             sql("UPDATE revocations SET reason = 'superseded' WHERE reason = 'keyCompromise'"),
             "ledger.line-changed",
+        ),
+        (
+            sql("UPDATE revocations SET reason = 'superseded' WHERE reason = 'cACompromise'"),
+            "ledger.line-changed",
+        ),
+        (
+            sql("DELETE FROM revocations WHERE reason = 'cACompromise'"),
+            "ledger.unrevoked",
         ),
         (
             sql("UPDATE revocations SET entry = x'00' WHERE reason = 'keyCompromise'"),

@@ -127,6 +127,8 @@ def test_no_row_is_deleted_or_truncated(
         "UPDATE certificates SET tbs = 'x' WHERE state = 'issued'",
         "UPDATE certificates SET state = 'reserved' WHERE state = 'issued'",
         "UPDATE revocations SET ended_at = now()",
+        "UPDATE revocations SET reason = 'certificateHold'",
+        "UPDATE revocations SET reason = 'keyCompromise', revoked_at = now()",
         "UPDATE ledger SET event = 'revoked' WHERE seq = 1",
         "UPDATE issuers SET subject_der = 'x'",
         "UPDATE issuers SET node_id = 1",

@@ -39,8 +39,14 @@ def test_the_beginning_of_a_serial_that_is_too_short_is_not_said_to_be_unknown(
 
 @pytest.mark.parametrize(
     ("certificate", "options"),
-    [("home/certs/root.pem", ()), ("nas.crt", ("--when", LATER))],
-    ids=["a root", "a date to come"],
+    [
+        ("home/certs/root.pem", ()),
+        ("nas.crt", ("--when", LATER)),
+        ("lost.crt", ()),
+        ("nas.crt", ("--reason", "removeFromCRL")),
+        ("parked.crt", ("--reason", "certificateHold")),
+    ],
+    ids=["a root", "a date to come", "revoked", "not on hold", "on hold"],
 )
 def test_a_dry_run_refuses_what_the_command_would_refuse(
     house: House, certificate: str, options: tuple[str, ...]
@@ -49,3 +55,18 @@ def test_a_dry_run_refuses_what_the_command_would_refuse(
     dry = house.homeca.run("revoke", path, *options, "--dry-run")
     assert (dry.returncode, "refused.revocation" in dry.stderr) == (3, True)
     assert house.homeca.run("revoke", path, *options).stderr == dry.stderr
+
+
+def test_a_reason_that_becomes_worse_is_said_to_before_and_after(house: House) -> None:
+    homeca = house.homeca
+    homeca.must("revoke", house.file("nas.crt"), "--reason", "superseded")
+    since = homeca.json("show", house.serial("nas"))["revoked_at"][:10]
+    change = f"{house.serial('nas')} CN=nas.home.arpa, revoked since {since}, from superseded to"
+    command = ("revoke", house.file("nas.crt"), "--reason", "keyCompromise")
+
+    dry = homeca.run(*command, "--dry-run")
+    assert dry.stderr == f"would change {change} keyCompromise; nothing was changed\n"
+
+    assert homeca.must(*command) == f"changed {change} keyCompromise\n"
+    again = homeca.run(*command)
+    assert (again.returncode, "for 'keyCompromise'" in again.stderr) == (3, True)

@@ -229,6 +229,19 @@ def test_a_revocation_after_the_last_crl_is_no_error_yet(house: House) -> None:
     assert {f.gravity for f in found} == {Gravity.WARNING}
 
 
+def test_a_reason_that_the_last_crl_does_not_give_yet_is_no_error(house: House) -> None:
+    house.homeca.must("revoke", house.file("laptop.crt"))
+    house.homeca.must("crl")
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "keyCompromise")
+
+    found = findings(house)
+
+    assert {f.rule for f in found} == {"check.crl.behind"}
+    assert {f.gravity for f in found} == {Gravity.WARNING}
+    house.homeca.must("crl")
+    assert findings(house) == []
+
+
 #: column, new value, rule; of the intermediate's CRL.
 CRL_COLUMNS = (
     ("number", "number + 1", "check.crl.number"),

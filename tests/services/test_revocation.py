@@ -80,9 +80,47 @@ def test_a_second_revocation_is_refused_and_the_first_stands(rig: Rig) -> None:
     with rig.facility() as facility:
         revoke(row, Reason.SUPERSEDED, facility)
         with pytest.raises(RevocationRefused):
-            revoke(row, Reason.KEY_COMPROMISE, facility)
+            revoke(row, Reason.CESSATION_OF_OPERATION, facility)
+        (now,) = facility.store.by_serial(row.serial)
+        with pytest.raises(RevocationRefused):
+            revoke(now, Reason.CESSATION_OF_OPERATION, facility)
         (now,) = facility.store.by_serial(row.serial)
     assert now.revocation == Revocation(reason=Reason.SUPERSEDED, revoked_at=rig.clock.now)
+
+
+def test_a_key_that_was_lost_after_its_certificate_was_revoked_is_blocked(rig: Rig) -> None:
+    serial = revoked(rig)
+    revoked_at = rig.clock.now
+    cut(rig)
+    rig.clock.move(days=3)
+    with rig.facility() as facility:
+        (row,) = facility.store.by_serial(Serial(serial))
+        lost_at = rig.clock.now - timedelta(days=1)
+        done = revoke(row, Reason.KEY_COMPROMISE, facility, invalidity=lost_at)
+        with pytest.raises(RequestRefused) as refusal:
+            issue(facility, order())
+    assert [one.rule for one in refusal.value.violations] == ["key.blocked"]
+    assert done.revoked_at == revoked_at
+    entry = cut(rig).get_revoked_certificate_by_serial_number(serial)
+    assert entry is not None
+    assert entry.revocation_date_utc == revoked_at
+    reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    assert reason is x509.ReasonFlags.key_compromise
+    invalid = entry.extensions.get_extension_for_class(x509.InvalidityDate).value
+    assert invalid.invalidity_date_utc == lost_at
+
+
+def test_of_two_who_revoke_at_once_the_second_is_told(rig: Rig) -> None:
+    """Each has read the row before the other wrote."""
+    row = issue_one(rig)
+    with rig.facility() as facility:
+        revoke(row, Reason.SUPERSEDED, facility)
+        with pytest.raises(RevocationRefused, match="for good"):
+            revoke(row, Reason.KEY_COMPROMISE, facility)
+        (superseded,) = facility.store.by_serial(row.serial)
+        revoke(superseded, Reason.KEY_COMPROMISE, facility)
+        with pytest.raises(RevocationRefused, match="not revoked as it was"):
+            revoke(superseded, Reason.KEY_COMPROMISE, facility)
 
 
 def test_a_hold_leaves_the_list_when_it_is_released(rig: Rig) -> None:

@@ -56,6 +56,14 @@ def test_nothing_is_deleted(shell: sqlite3.Connection, table: str) -> None:
         "UPDATE revocations SET ended_at = 1 WHERE reason = 'superseded'",
         "UPDATE revocations SET reason = 'superseded'",
         "UPDATE revocations SET entry = x'00'",
+        "UPDATE revocations SET reason = 'cessationOfOperation' WHERE reason = 'superseded'",
+        "UPDATE revocations SET reason = 'certificateHold' WHERE reason = 'superseded'",
+        "UPDATE revocations SET reason = 'keyCompromise' WHERE reason = 'certificateHold'",
+        "UPDATE revocations SET reason = 'keyCompromise', revoked_at = 1",
+        "UPDATE revocations SET reason = 'keyCompromise', not_after = 1",
+        "UPDATE revocations SET reason = 'keyCompromise', ended_at = 1",
+        "UPDATE revocations SET invalidity = 1",
+        "UPDATE revocations SET not_after = 1 WHERE reason = 'certificateHold'",
         "UPDATE issuers SET certificate = x'00'",
         "UPDATE issuers SET spki = x'00'",
         "UPDATE issuers SET state = 'abandoned'",
@@ -77,12 +85,20 @@ def test_nothing_is_taken_back(shell: sqlite3.Connection, statement: str) -> Non
     [
         "UPDATE certificates SET state = 'failed', changed_at = 9 WHERE state = 'intended'",
         "UPDATE revocations SET ended_at = 1 WHERE reason = 'certificateHold'",
+        "UPDATE revocations SET reason = 'keyCompromise', entry = x'01', invalidity = 1"
+        " WHERE reason = 'superseded'",
         "UPDATE issuers SET state = 'retired'",
         "UPDATE crls SET der = NULL",
     ],
 )
 def test_the_steps_that_homeca_takes_are_free(shell: sqlite3.Connection, statement: str) -> None:
     assert shell.execute(statement).rowcount > 0
+
+
+def test_what_is_said_to_be_compromised_stays_so(shell: sqlite3.Connection) -> None:
+    shell.execute("UPDATE revocations SET reason = 'cACompromise' WHERE reason = 'superseded'")
+    with pytest.raises(sqlite3.IntegrityError, match="only a compromise be added"):
+        shell.execute("UPDATE revocations SET reason = 'keyCompromise'")
 
 
 @pytest.mark.parametrize(

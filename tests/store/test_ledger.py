@@ -17,7 +17,7 @@ from ca.errors import LedgerBroken, RevocationRefused, SerialReserved
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import IssuerState, State
 from ca.interfaces.ledger import LedgerEntry, LedgerEvent
-from ca.interfaces.revocation import Reason
+from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.values import Serial
 from ca.ledger.audit import Audit
 from ca.ledger.history import contradictions
@@ -235,6 +235,24 @@ def test_histories_bring_row_lines_and_entries_of_a_serial_together(store: SqlSt
     assert [line.reason.value for line in three.lines] == ["certificateHold", "keyCompromise"]
     assert [entry.event for entry in three.entries] == ["intended", "issued", "revoked", "revoked"]
     assert all(not list(contradictions(history)) for history in found.values())
+
+
+def test_a_reason_that_worsened_agrees_with_the_ledger_and_both_reasons_stand_there(
+    store: SqlStore, issuer: int
+) -> None:
+    issue(store, issuer, 9)
+    revoke(store, issuer, 9)
+    why = Revocation(reason=Reason.KEY_COMPROMISE, revoked_at=NOW)
+    store.compromise(issuer, Serial(9), why, entry=b"line", at=NOW + DAY)
+    (nine,) = (one for one in store.histories() if one.serial == 9)
+    assert list(contradictions(nine)) == []
+    revoked, compromised = nine.entries[-2:]
+    assert (revoked.event, compromised.event) == ("revoked", "compromised")
+    assert ('"superseded"' in revoked.details, '"keyCompromise"' in compromised.details) == (
+        True,
+        True,
+    )
+    assert (revoked.moment, compromised.moment) == (NOW, NOW + DAY)
 
 
 # ---------------------------------------------------------------- a record older than the ledger

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import tracemalloc
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ def test_a_revoked_certificate_is_on_the_crl_with_its_line(
 
 @pytest.mark.parametrize("first", PERMANENT)
 @pytest.mark.parametrize("second", [Reason.KEY_COMPROMISE, HOLD])
-def test_a_permanent_revocation_never_changes(
+def test_a_permanent_revocation_is_not_replaced_by_another(
     store: SqlStore, issuer: int, seven: int, first: Reason, second: Reason
 ) -> None:
     revoke(store, issuer, seven, first)
@@ -71,6 +71,62 @@ def test_a_permanent_revocation_never_changes(
     assert first.value in refused.value.problem
     (record,) = store.by_serial(Serial(7))
     assert record.revocation == revocation(first)
+
+
+COMPROMISES = [Reason.KEY_COMPROMISE, Reason.CA_COMPROMISE]
+HARMLESS = [reason for reason in PERMANENT if reason not in COMPROMISES]
+
+
+@pytest.mark.parametrize("first", HARMLESS)
+@pytest.mark.parametrize("second", COMPROMISES)
+def test_a_permanent_revocation_can_become_one_for_a_compromise_and_keeps_its_date(
+    store: SqlStore, issuer: int, seven: int, first: Reason, second: Reason
+) -> None:
+    revoke(store, issuer, seven, first)
+    why = Revocation(reason=second, revoked_at=NOW, invalidity=NOW + DAY)
+    store.compromise(issuer, Serial(seven), why, entry=b"\x30\x00", at=NOW + 2 * DAY)
+    (line,) = store.revoked(issuer, expired_since=None)
+    assert (line.reason, line.revoked_at, line.invalidity, line.entry) == (
+        second,
+        NOW,
+        NOW + DAY,
+        b"\x30\x00",
+    )
+    (record,) = store.by_serial(Serial(7))
+    assert record.revocation == why
+    assert store.is_key_blocked(record.spki_sha256)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at"),
+    [
+        (None, Reason.KEY_COMPROMISE, NOW),
+        (HOLD, Reason.KEY_COMPROMISE, NOW),
+        (Reason.KEY_COMPROMISE, Reason.CA_COMPROMISE, NOW),
+        (Reason.SUPERSEDED, Reason.KEY_COMPROMISE, NOW + DAY),
+        (Reason.SUPERSEDED, Reason.CESSATION_OF_OPERATION, NOW),
+        (Reason.SUPERSEDED, HOLD, NOW),
+    ],
+    ids=["none", "a hold", "one already", "another date", "another reason", "into a hold"],
+)
+def test_no_other_line_is_changed(
+    store: SqlStore, issuer: int, seven: int, before: Reason | None, after: Reason, at: datetime
+) -> None:
+    if before is not None:
+        revoke(store, issuer, seven, before)
+    (found,) = store.by_serial(Serial(7))
+    with pytest.raises(RevocationRefused):
+        store.compromise(issuer, Serial(seven), revocation(after, at), entry=b"x", at=NOW + DAY)
+    assert store.by_serial(Serial(7)) == (found,)
+
+
+@pytest.mark.parametrize("reason", HARMLESS)
+def test_a_key_that_was_revoked_for_anything_else_is_not_blocked(
+    store: SqlStore, issuer: int, seven: int, reason: Reason
+) -> None:
+    revoke(store, issuer, seven, reason)
+    (record,) = store.by_serial(Serial(7))
+    assert not store.is_key_blocked(record.spki_sha256)
 
 
 def test_a_permanent_revocation_is_not_released(store: SqlStore, issuer: int, seven: int) -> None:

@@ -108,7 +108,7 @@ def _faults_of_key(spki: bytes, facility: Facility) -> Iterator[Violation]:
     if facility.store.is_key_blocked(spki_sha256(spki)):
         yield Violation(
             "key.blocked",
-            "a certificate for this key was revoked for keyCompromise: it is blocked for ever",
+            "a certificate for this key was revoked as compromised: it is blocked for ever",
         )
     for issuer in facility.store.issuers():
         if issuer.spki == spki and issuer.certificate is not None and not issuer.is_elsewhere:

@@ -19,8 +19,10 @@ from ca.errors import NotFound
 from ca.interfaces.issuing import CertificateQuery, CertificateRecord, State
 from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import serial_text
 from ca.names.distinguished import COMMON_NAME
 from ca.names.showing import visible
+from ca.policy.revoking import worsens
 from ca.services.facility import Facility
 from ca.services.revocation import check_invalidity
 
@@ -42,16 +44,25 @@ def certificates_of(
     if found:
         return found
     if named:
-        raise NotFound(
-            f"{visible(name)!r} has no live certificate: all {len(named)} are revoked or expired",
-            remedy="nothing needs doing; `homeca list --all --text NAME` shows them",
-        )
+        raise _nothing_live(name, named)
     near = sorted({visible(called) for one in candidates for called in _names_of(one)})[:_NEAR]
     raise NotFound(
         f"no device is called {visible(name)!r}",
         remedy=f"use its whole name: {', '.join(near)}"
         if near
         else "see the names with `homeca list`, or give a certificate or serial of the device",
+    )
+
+
+def _nothing_live(name: str, named: Sequence[CertificateRecord]) -> NotFound:
+    which = "its one is" if len(named) == 1 else f"all {len(named)} are"
+    open_keys = [one for one in named if worsens(one.revocation, Reason.KEY_COMPROMISE)]
+    return NotFound(
+        f"{visible(name)!r} has no live certificate: {which} revoked or expired",
+        remedy="if its key was lost as well, say so, and it is never certified again: "
+        f"`homeca revoke {serial_text(open_keys[-1].serial)} --reason keyCompromise`"
+        if open_keys
+        else "nothing needs doing; `homeca list --all --text NAME` shows them",
     )
 
 

@@ -100,7 +100,17 @@ def test_a_device_on_hold_is_lost_for_good(house: House) -> None:
 
 def test_a_device_that_is_lost_already_is_said_to_be(house: House) -> None:
     done = house.homeca.run("lost", "lost.home.arpa")
-    assert (done.returncode, "all 1 are revoked or expired" in done.stderr) == (1, True)
+    assert (done.returncode, "its one is revoked or expired" in done.stderr) == (1, True)
+    assert "nothing needs doing" in done.stderr
+
+
+def test_a_device_that_was_only_replaced_is_told_how_to_block_its_key(house: House) -> None:
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "superseded")
+    done = house.homeca.run("lost", "laptop.home.arpa")
+    command = f"homeca revoke {house.serial('laptop')} --reason keyCompromise"
+    assert (done.returncode, f"`{command}`" in done.stderr) == (1, True)
+    house.homeca.must(*command.split()[1:])
+    assert "nothing needs doing" in house.homeca.run("lost", "laptop.home.arpa").stderr
 
 
 def test_the_key_of_a_lost_device_is_never_certified_again(house: House) -> None:

@@ -17,8 +17,11 @@ def main() -> NoReturn:
     # more than it frees
     gc.disable()
     try:
+        import resource
         import signal
 
+        # a dump would hold the PIN; the software TPM inherits this, with the keys
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if is_heard:  # a shell may have had it ignored
             signal.signal(signal.SIGINT, _cancel)

@@ -1,4 +1,4 @@
-"""Ctrl-C while the program is still loading."""
+"""The first moments: Ctrl-C while it loads, what a crash leaves, a fault of the system."""
 
 from __future__ import annotations
 
@@ -55,6 +55,29 @@ def test_ctrl_c_that_the_shell_has_ignored_is_ignored() -> None:
     ignoring = START.replace("wanted =", IGNORED + "wanted =")
     done = start("ca.cli.app", script=ignoring)
     assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "homeca", "")
+
+
+#: The limit that the program, and what it starts, has once its commands load.
+DUMPING = """
+import resource, sys
+
+class Asking:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "ca.cli.app":
+            print(*resource.getrlimit(resource.RLIMIT_CORE))
+
+sys.argv.pop(1)
+resource.setrlimit(resource.RLIMIT_CORE, (4096, 4096))
+sys.meta_path.insert(0, Asking)
+from ca.__main__ import main
+main()
+"""
+
+
+def test_no_crash_leaves_a_dump_with_a_pin_in_it() -> None:
+    done = start("", script=DUMPING)
+    assert done.stdout.splitlines()[0] == "0 0"
 
 
 #: `homeca list`, whose module the disk gives up on.

@@ -26,6 +26,7 @@ from ca.cli.options import (
     NewPinFileOption,
     OwnerFileOption,
     PinFileOption,
+    PinOption,
     TpmOption,
     chosen_home,
     new_pin,
@@ -56,12 +57,6 @@ SubjectOption = Annotated[
         help="What stands before the common name in its DN, where a policy is to match more than "
         'the organisation: "C=GB,ST=England,O=Alice Ltd". Default: O=NAME; an intermediate has '
         "what its root has.",
-    ),
-]
-PinOption = Annotated[
-    bool,
-    typer.Option(
-        "--pin", help="Protect the key with a PIN, asked for twice or taken from --pin-file."
     ),
 ]
 BaseUrlOption = Annotated[

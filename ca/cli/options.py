@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from ca.cli.output import warn
 from ca.errors import ConfigurationError, UsageError
 from ca.home import default_home
 from ca.interfaces.values import Secret
@@ -20,6 +21,11 @@ from ca.names.showing import shell_word
 
 #: Longer than any person types, shorter than any TPM's limit for an authValue (SHA-256 name).
 PIN_LIMIT = 32
+
+#: A wrong PIN locks no key (noDA), so it can be tried out, at 20 to 1,000 a second: shorter ones
+#: are found within days.
+PIN_LEAST = 8
+PIN_LEAST_DIGITS = 12
 
 #: Of a backup: scrypt takes half a second a guess, and a thief has all the time there is.
 PASSPHRASE_LIMIT = 1024
@@ -31,6 +37,14 @@ PASSWORD_LIMIT = 128
 #: Seconds for whoever writes a secret into a pipe: it may have to ask a person first.
 PIPE_PATIENCE = 120.0
 
+PinOption = Annotated[
+    bool,
+    typer.Option(
+        "--pin",
+        help="Protect the key with a PIN, asked for twice or taken from --pin-file. The TPM "
+        f"counts no wrong ones: take {PIN_LEAST} characters or more, not only digits.",
+    ),
+]
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -113,12 +127,20 @@ def read_pin(pin_file: Path | None, *, key: str) -> Secret:
 
 def new_pin(pin_file: Path | None) -> Secret:
     """A PIN for a key to be made, typed twice unless it comes from a file."""
-    if pin_file is not None:
-        return _from_file(pin_file)
-    pin = _asked("New PIN: ")
-    if pin != _asked("Again: "):
+    pin = _from_file(pin_file) if pin_file is not None else _asked("New PIN: ")
+    if pin_file is None and pin != _asked("Again: "):
         raise UsageError("the two PINs differ", remedy="try again")
+    _warn_if_short(pin)
     return pin
+
+
+def _warn_if_short(pin: Secret) -> None:
+    text = pin.reveal()
+    if len(text) < (PIN_LEAST_DIGITS if text.isdigit() else PIN_LEAST):
+        warn(
+            "this PIN is short: a TPM counts no wrong ones, so whoever gets at this machine can "
+            f"try them all; take {PIN_LEAST} characters or more, not only digits"
+        )
 
 
 def read_passphrase(path: Path | None, *, is_new: bool) -> Secret:

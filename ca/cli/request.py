@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ca.cli.options import HomeOption, JsonOption, PinFileOption, TpmOption
+from ca.cli.options import HomeOption, JsonOption, PinFileOption, PinOption, TpmOption
 
 app = typer.Typer(
     help="Ask for certificates: keys in this device's TPM, requests, what comes back.",
@@ -48,12 +48,6 @@ NameArgument = Annotated[
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="FILE", help="Where to write the request; - for stdout."),
-]
-PinOption = Annotated[
-    bool,
-    typer.Option(
-        "--pin", help="Protect the key with a PIN, asked for twice or taken from --pin-file."
-    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
 

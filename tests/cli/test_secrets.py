@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ca.cli.options import read_password
+from ca.cli.options import new_pin, read_password, read_pin
 from ca.errors import ConfigurationError, HomecaError
 from tests.interop.homeca import CHECKOUT
 
 READ = """
 import sys
 from pathlib import Path
-from ca.cli.options import read_password
+from ca.cli.options import new_pin, read_password, read_pin
 print(read_password(Path(sys.argv[1])).reveal().decode())
 """
 
@@ -94,3 +94,36 @@ def test_an_empty_file_holds_no_secret(tmp_path: Path) -> None:
     path.touch(0o600)
     with pytest.raises(HomecaError, match="the password is empty"):
         read_password(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_short"),
+    [
+        ("1", True),
+        ("7 chars", True),
+        ("8 chars.", False),
+        ("12345678901", True),
+        ("123456789012", False),
+        ("correct horse", False),
+    ],
+)
+def test_a_new_pin_that_can_be_tried_out_is_warned_about_and_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, is_short: bool
+) -> None:
+    path = tmp_path / "pin"
+    path.touch(mode=0o600)
+    path.write_text(text + "\n")
+    assert new_pin(path).reveal() == text.encode()
+    said = capsys.readouterr()
+    assert (said.out, "this PIN is short" in said.err) == ("", is_short)
+    assert text not in said.err
+
+
+def test_a_pin_that_a_key_has_already_is_not_talked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pin"
+    path.touch(mode=0o600)
+    path.write_text("1")
+    assert read_pin(path, key="keys/root.tss").reveal() == b"1"
+    assert capsys.readouterr() == ("", "")

@@ -94,7 +94,8 @@ def crl(
             "--include",
             metavar="FILE",
             help="Lists of a root whose key is in another home, to stand in openvpn.pem beside "
-            "this home's: without them nobody notices a revoked intermediate.",
+            "this home's: without them nobody notices a revoked intermediate. One that they name "
+            "signs nothing more here.",
         ),
     ] = None,
     out: Annotated[
@@ -183,11 +184,9 @@ def parse_step(text: str) -> timedelta:
 
 
 def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool) -> None:
-    from ca.services.crl_files import JOINED, take_in
+    from ca.services.crl_files import JOINED
 
-    if include is not None:
-        octets = _read(include)
-        take_in(octets, found.home, found.store, at=found.clock(), on_wait=found.on_wait)
+    retired = _include(include, found) if include is not None else ()
     cuts = []
     for one in cut_all(found, wish):
         cuts.append(one)
@@ -200,6 +199,7 @@ def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool)
             crls=[crl_fields(one) for one in cuts],
             joined=str(joined) if joined.exists() else None,
             armed_until=armed,
+            retired=retired,
         )
     elif cuts and armed is not None:
         result(f"for OpenVPN: {joined}, good until {when(armed)}")
@@ -210,6 +210,20 @@ def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool)
         why = "every issuer has ended" if has_ended else "no issuer's key is in this home"
         warn(f"{why}, so there was no CRL to cut")
     _mention_missing(found)
+
+
+def _include(path: Path, found: Facility) -> tuple[str, ...]:
+    """The slugs of the intermediates that the lists in this file end."""
+    from ca.services.lists_elsewhere import retire_revoked, take_in
+
+    take_in(_read(path), found.home, found.store, at=found.clock(), on_wait=found.on_wait)
+    retired = retire_revoked(found)
+    for issuer in retired:
+        warn(
+            f"{visible(issuer.subject)} was revoked by its root: it signs nothing more, and what "
+            "it signed is refused; make the next one with `homeca init-intermediate`"
+        )
+    return tuple(issuer.slug for issuer in retired)
 
 
 def _read(path: Path) -> bytes:

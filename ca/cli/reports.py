@@ -107,7 +107,7 @@ def list_certificates(
     if as_csv and as_json:
         raise UsageError("--csv and --json exclude each other", remedy="choose one")
     now = system_clock()
-    with record(home) as (_, store):
+    with record(home) as (place, store):
         issuers = store.issuers()
         slugs = {one.id: one.slug for one in issuers}
         query = _query(
@@ -118,7 +118,7 @@ def list_certificates(
             text=text,
             now=now,
         )
-        refused = frozenset(revoked_issuers(issuers, store))
+        refused = frozenset(revoked_issuers(issuers, store, place))
         records = _matching(store, query, wanted)
         if expiring is not None:
             records = sorted(records, key=lambda one: one.not_after)
@@ -284,8 +284,8 @@ def show(
     if what == "-" or path.is_file():
         show_file(path, home=home, as_pem=as_pem, as_json=as_json)
     else:
-        with record(home) as (_, store):
-            show_serial(what, store, as_pem=as_pem, as_json=as_json)
+        with record(home) as (place, store):
+            show_serial(what, store, place, as_pem=as_pem, as_json=as_json)
 
 
 def status(

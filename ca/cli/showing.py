@@ -18,6 +18,7 @@ from ca.encoding.containers import pem, read_certificates, read_crls, read_reque
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import EncodingError, HomeMissing, NotFound, UsageError
 from ca.files import read_bounded
+from ca.home import Home
 from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
@@ -30,7 +31,9 @@ from ca.wiring import system_clock
 _FILE_LIMIT = 64 << 20
 
 
-def show_serial(text: str, store: CertificateStore, *, as_pem: bool, as_json: bool) -> None:
+def show_serial(
+    text: str, store: CertificateStore, home: Home, *, as_pem: bool, as_json: bool
+) -> None:
     """A row of the record with its certificate. Raises: NotFound, UsageError."""
     found = find_record(text, store)
     if as_pem:
@@ -38,10 +41,10 @@ def show_serial(text: str, store: CertificateStore, *, as_pem: bool, as_json: bo
         return
     now = system_clock()
     if as_json:
-        document(**record_json(found, store, at=now))
+        document(**record_json(found, store, home, at=now))
         return
     octets = found.der or found.tbs
-    result(fields([*_record_pairs(found, store, at=now)], indent=""))
+    result(fields([*_record_pairs(found, store, home, at=now)], indent=""))
     if found.der is not None:
         result("")
         result(fields(certificate_pairs(read_certificate(found.der), at=now), indent=""))
@@ -50,12 +53,12 @@ def show_serial(text: str, store: CertificateStore, *, as_pem: bool, as_json: bo
 
 
 def record_json(
-    found: CertificateRecord, store: CertificateStore, *, at: datetime
+    found: CertificateRecord, store: CertificateStore, home: Home, *, at: datetime
 ) -> dict[str, Any]:
     """The row and its certificate as JSON."""
     issuers = store.issuers()
     slugs = {issuer.id: issuer.slug for issuer in issuers}
-    described = record_fields(found, slugs, revoked_issuers(issuers, store), at=at)
+    described = record_fields(found, slugs, revoked_issuers(issuers, store, home), at=at)
     described["replaced_by"] = [
         serial_text(later.serial) for later in store.replacements(found.serial)
     ]
@@ -87,13 +90,15 @@ def _print_pem(found: CertificateRecord, store: CertificateStore) -> None:
     sys.stdout.buffer.flush()
 
 
-def _record_pairs(found: CertificateRecord, store: CertificateStore, *, at: datetime) -> Pairs:
+def _record_pairs(
+    found: CertificateRecord, store: CertificateStore, home: Home, *, at: datetime
+) -> Pairs:
     """What the record knows beside the certificate."""
     issuers = store.issuers()
     issuer = next((one for one in issuers if one.id == found.issuer_id), None)
     pairs: Pairs = [
         ("serial", strong(serial_text(found.serial))),
-        ("state", _coloured(found, revoked_issuers(issuers, store), at=at)),
+        ("state", _coloured(found, revoked_issuers(issuers, store, home), at=at)),
         ("issued by", visible(issuer.slug) if issuer is not None else "an issuer unknown"),
         ("profile", visible(found.profile) or "none"),
     ]
@@ -198,10 +203,10 @@ def _known(
 ) -> tuple[CertificateRecord | None, Collection[int]]:
     """Its row in this home's record, where there is one, and the issuers that are revoked."""
     try:
-        with record(home) as (_, store):
+        with record(home) as (place, store):
             rows = store.by_serial(Serial(serial)) if serial > 0 else ()
             row = next((row for row in rows if row.der == der), None)
-            return row, revoked_issuers(store.issuers(), store)
+            return row, revoked_issuers(store.issuers(), store, place)
     except HomeMissing:
         return None, ()
 

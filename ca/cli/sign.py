@@ -206,7 +206,7 @@ def _tell_of_old(record: CertificateRecord, found: Facility) -> None:
     from ca.services.revoked_issuers import revoked_issuers
 
     serial = serial_text(record.serial)
-    if record.issuer_id in revoked_issuers(found.store.issuers(), found.store):
+    if record.issuer_id in revoked_issuers(found.store.issuers(), found.store, found.home):
         say(f"note: {serial} is refused already, for its issuer is revoked")
     elif record.not_after < found.clock():
         say(f"note: {serial} ended on {day(record.not_after)}")

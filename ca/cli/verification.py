@@ -60,10 +60,11 @@ def verify(
     from ca.wiring import system_clock
 
     at = parse_moment(moment) if moment is not None else system_clock()
-    with record(home) as (_, store):
+    with record(home) as (place, store):
         verify_file(
             file,
             store,
+            place,
             at=at,
             purpose=purpose.value if purpose is not None else None,
             host=host,

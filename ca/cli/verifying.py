@@ -11,6 +11,7 @@ from ca.cli.describing.words import EXTENDED_KEY_USAGES, serial_number, span_tex
 from ca.cli.output import day, document, fields, good, result, warn, when
 from ca.cli.showing import read_file, recognised
 from ca.errors import UsageError
+from ca.home import Home
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
 from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
@@ -20,6 +21,7 @@ from ca.services.verification import Verified, verify_certificate
 def verify_file(
     path: Path,
     store: CertificateStore,
+    home: Home,
     *,
     at: datetime,
     purpose: str | None,
@@ -34,7 +36,7 @@ def verify_file(
             remedy="read it with `homeca show`, sign it with `homeca sign`",
         )
     if kind == "certificate":
-        found = verify_certificate(ders, store, at=at, purpose=purpose, host=host)
+        found = verify_certificate(ders, store, home, at=at, purpose=purpose, host=host)
         _show(found, at=at, as_json=as_json)
         return
     _show_crls(verify_crls(ders, store, at=at), as_json=as_json)

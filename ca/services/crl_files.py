@@ -20,9 +20,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
-from ca.encoding.facts import CrlFacts
 from ca.encoding.inspect import read_crl
-from ca.errors import HomecaError, NotFound, VerificationFailed
+from ca.errors import HomecaError, NotFound
 from ca.files import PUBLIC_FILE, locked, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
@@ -31,17 +30,18 @@ from ca.interfaces.store import CertificateStore
 from ca.services.facility import PATIENCE
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
-from ca.services.trust import is_list_of
 
 JOINED = "openvpn.pem"
 _LABEL = "X509 CRL"
 
 
-def write_crls(slug: str, ders: Sequence[bytes], directory: Path) -> tuple[Path, ...]:
-    """<slug>.crl.pem with all of them and <slug>.crl with the first, each whole."""
+def write_crls(
+    slug: str, ders: Sequence[bytes], directory: Path, *, current: bytes | None = None
+) -> tuple[Path, ...]:
+    """<slug>.crl.pem with all of them and <slug>.crl with one, the first of them, each whole."""
     pem_path = directory / f"{slug}.crl.pem"
     write_whole(pem_path, _joined(ders), mode=PUBLIC_FILE, replace=True)
-    return pem_path, _write_current(slug, ders[0], directory)
+    return pem_path, _write_current(slug, current or ders[0], directory)
 
 
 def _write_current(slug: str, der: bytes, directory: Path) -> Path:
@@ -111,7 +111,7 @@ def lists_at_hand(
     """DER of the issuer's lists that are not over and lie in <slug>.crl.pem, in their order.
 
     With the key here, or at a node that shares the record, only what the record knows counts;
-    lists cut elsewhere were verified when `take_in` left them.
+    lists cut elsewhere were verified when `lists_elsewhere` took them in.
     """
     there = dict(lists_in(rungs_file(issuer, home)))
     kept = store.last_crl(issuer.id) if issuer.is_elsewhere else None
@@ -168,63 +168,9 @@ def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: dat
     return len(lists_at_hand(issuer, home, store, at=at)) < open_rungs
 
 
-def take_in(
-    octets: bytes,
-    home: Home,
-    store: CertificateStore,
-    *,
-    at: datetime,
-    on_wait: Callable[[str], None],
-) -> list[Path]:
-    """Lists that another home cut for an issuer of this one, its root: verified, then published.
-
-    octets: PEM or DER; every list in it must be by an issuer whose key is not here.
-    Raises: VerificationFailed naming the first that does not belong here, or is older than what
-            is here already; CertificateMalformed. Nothing is changed then.
-    """
-    elsewhere = [
-        issuer
-        for issuer in store.issuers()
-        if issuer.certificate is not None and not issuer.has_key
-    ]
-    taken: dict[str, list[CrlFacts]] = {}
-    for der in read_crls(octets):
-        facts = read_crl(der)
-        issuer = next((one for one in elsewhere if is_list_of(facts, one)), None)
-        if issuer is None:
-            raise VerificationFailed(
-                f"a list by {facts.tbs.issuer} is not by an issuer of this home whose key is "
-                "elsewhere",
-                remedy="give the CRLs that `homeca crl` wrote in the home of your root",
-            )
-        taken.setdefault(issuer.slug, []).append(facts)
-    written: list[Path] = []
-    with publishing(home, on_wait):
-        for slug, lists in taken.items():
-            lists.sort(key=lambda facts: facts.tbs.this_update.moment)
-            _check_not_older(slug, lists, home)
-            begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
-            path = home.crl / f"{slug}.crl.pem"
-            ders = (facts.der for facts in lists)
-            write_whole(path, _joined(ders), mode=PUBLIC_FILE, replace=True)
-            current = (begun or lists)[-1 if begun else 0].der
-            written += [path, _write_current(slug, current, home.crl)]
-    return written
-
-
 def publishing(home: Home, on_wait: Callable[[str], None]) -> AbstractContextManager[None]:
     """One at a time, from a number to its files: a newer list is never overwritten by an older."""
     return locked(home.crl_lock, what="cuts the CRLs", on_wait=on_wait, patience=PATIENCE)
-
-
-def _check_not_older(slug: str, lists: Sequence[CrlFacts], home: Home) -> None:
-    there = [read_crl(der) for der in lists_in(home.crl / f"{slug}.crl.pem").values()]
-    newest = max((facts.tbs.number or 0 for facts in there), default=0)
-    if max(facts.tbs.number or 0 for facts in lists) < newest:
-        raise VerificationFailed(
-            f"the lists of {slug!r} are older than CRL {newest}, which is here already",
-            remedy="fetch the newest from the home of your root",
-        )
 
 
 class Published(Struct, frozen=True, kw_only=True):

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ca.encoding.crl import crl_entry
-from ca.encoding.facts import CrlFacts, EntryFacts
+from ca.encoding.facts import CrlFacts
 from ca.errors import Violation
 from ca.interfaces.issuing import IssuerRecord, State
-from ca.interfaces.revocation import REASON_CODES, Reason, Revocation, RevokedEntry
+from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
 from ca.policy.revoking import worsens
 from ca.services.facility import Facility
+from ca.services.publication import revocation_of
 from ca.services.trust import is_list_of
-
-_REASONS = {code: reason for reason, code in REASON_CODES.items()}
-
 
 #: issuer_id, serial, revocation, entry: as the store takes it.
 Line = tuple[int, Serial, Revocation, bytes]
@@ -101,21 +100,16 @@ def _lacking(
     for entry in sorted(newest.tbs.entries, key=lambda entry: entry.serial):
         serial = Serial(entry.serial)
         line = known.get(serial)
-        reason = _REASONS.get(entry.reason or 0, Reason.UNSPECIFIED)
-        if line is None or worsens(line, reason):
-            yield _line(issuer.id, serial, entry, line), line
-        elif line.reason is Reason.CERTIFICATE_HOLD and reason is not line.reason:
-            yield _line(issuer.id, serial, entry, None), line
+        said = revocation_of(entry)
+        if line is not None and worsens(line, said.reason):
+            # the record's date stays
+            yield _line(issuer.id, serial, replace(said, revoked_at=line.revoked_at)), line
+        elif line is None or (
+            line.reason is Reason.CERTIFICATE_HOLD and said.reason is not line.reason
+        ):
+            yield _line(issuer.id, serial, said), line
 
 
-def _line(issuer_id: int, serial: Serial, entry: EntryFacts, known: RevokedEntry | None) -> Line:
-    """As it was: reason and invalidity of the list, and its date unless the record knows one."""
-    reason = _REASONS.get(entry.reason or 0, Reason.UNSPECIFIED)
-    invalidity = entry.invalidity.moment if entry.invalidity is not None else None
-    moment = known.revoked_at if known is not None else entry.revoked_at.moment
-    return (
-        issuer_id,
-        serial,
-        Revocation(reason=reason, revoked_at=moment, invalidity=invalidity),
-        crl_entry(serial, moment, reason, invalidity),
-    )
+def _line(issuer_id: int, serial: Serial, said: Revocation) -> Line:
+    entry = crl_entry(serial, said.revoked_at, said.reason, said.invalidity)
+    return issuer_id, serial, said, entry

@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ca.encoding.containers import pem
+from ca.encoding.facts import EntryFacts
 from ca.encoding.inspect import read_crl
 from ca.files import PUBLIC_FILE, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
-from ca.interfaces.revocation import CrlRecord
+from ca.interfaces.revocation import REASON_CODES, CrlRecord, Reason, Revocation
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial
 
@@ -21,6 +22,18 @@ def publish_certificate(slug: str, der: bytes, home: Home) -> None:
         (home.certs / f"{slug}.crt", der),
     ):
         write_whole(path, octets, mode=PUBLIC_FILE, replace=True)
+
+
+_REASONS = {code: reason for reason, code in REASON_CODES.items()}
+
+
+def revocation_of(entry: EntryFacts) -> Revocation:
+    """What an entry says; a reason that nobody knows is none (RFC 5280 §5.3.1)."""
+    return Revocation(
+        reason=_REASONS.get(entry.reason or 0, Reason.UNSPECIFIED),
+        revoked_at=entry.revoked_at.moment,
+        invalidity=entry.invalidity.moment if entry.invalidity is not None else None,
+    )
 
 
 class Difference(Struct, frozen=True, kw_only=True):

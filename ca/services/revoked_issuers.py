@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Revocation
 from ca.interfaces.store import CertificateStore
 
 
 def revoked_issuers(
-    records: tuple[IssuerRecord, ...], store: CertificateStore
+    records: tuple[IssuerRecord, ...], store: CertificateStore, home: Home
 ) -> Mapping[int, Revocation]:
     """By id: those whose certificate is revoked, and those below them. Raises: StoreError.
 
     What they signed is refused by whoever looks at their issuer's CRL, whatever its own line says.
     """
     own: dict[int, Revocation] = {}
+    if any(issuer.key_file == "" and issuer.certificate is not None for issuer in records):
+        from ca.services.lists_elsewhere import revoked_abroad  # reads lists, which few homes need
+
+        own |= revoked_abroad(records, home)
     for issuer in records:
         rows = store.by_serial(issuer.serial) if issuer.serial is not None else ()
         row = next((one for one in rows if one.issuer_id == issuer.parent_id), None)

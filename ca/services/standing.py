@@ -95,7 +95,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         for issuer in records
         if issuer.certificate is not None
     }
-    revoked = revoked_issuers(records, store)
+    revoked = revoked_issuers(records, store, home)
     own = {issuer.serial for issuer in records}
     below = [
         (issuer, *_refused_with(issuer, store, own, at=at))

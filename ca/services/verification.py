@@ -15,12 +15,14 @@ from msgspec import Struct
 from ca.encoding.facts import CertificateFacts, GeneralNameFacts
 from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import HomeMissing, VerificationFailed, Violation
+from ca.home import Home
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role, State
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.names.general import DNSName, parse_general_name
 from ca.names.showing import many
 from ca.services.ladder import armed_until
+from ca.services.lists_elsewhere import is_abroad, newest_list
 from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.strict_client import strict_client
 from ca.services.trust import is_signed_by
@@ -41,6 +43,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 def verify_certificate(
     ders: Sequence[bytes],
     store: CertificateStore,
+    home: Home,
     *,
     at: datetime,
     purpose: str | None = None,
@@ -61,7 +64,7 @@ def verify_certificate(
     reasons.extend(judge_path(chain, at=at, purpose=purpose))
     if host is not None:
         reasons.extend(_judge_host(leaf, host))
-    found, warnings = _judge_revocation(chain, issuers, store, reasons, at=at)
+    found, warnings = _judge_revocation(chain, issuers, store, home, reasons, at=at)
     if reasons:
         raise VerificationFailed(
             f"the certificate of {leaf.tbs.subject} is not good: {reasons[0].text}"
@@ -139,6 +142,7 @@ def _judge_revocation(
     chain: Sequence[CertificateFacts],
     issuers: Sequence[IssuerRecord],
     store: CertificateStore,
+    home: Home,
     reasons: list[Violation],
     *,
     at: datetime,
@@ -154,7 +158,10 @@ def _judge_revocation(
             continue
         row = _row(facts, issuer, store, reasons)
         found = row if index == 0 else found
-        _judge_list(facts, issuer, row, store, reasons, warnings, at=at)
+        if is_abroad(issuer):
+            _judge_list_abroad(facts, issuer, home, reasons, warnings, at=at)
+        else:
+            _judge_list(facts, issuer, row, store, reasons, warnings, at=at)
     return found, warnings
 
 
@@ -241,3 +248,31 @@ def _judge_list(
         )
     elif is_revoked:
         warnings.append("it is on no CRL yet: run `homeca crl`")
+
+
+def _judge_list_abroad(
+    facts: CertificateFacts,
+    issuer: IssuerRecord,
+    home: Home,
+    reasons: list[Violation],
+    warnings: list[str],
+    *,
+    at: datetime,
+) -> None:
+    """Of an issuer whose record is in another home its newest list is all that is known."""
+    said = newest_list(issuer, home)
+    if said is None:
+        warnings.append(
+            f"no CRL of {issuer.subject}, whose key is elsewhere, is here: bring its lists with "
+            "`homeca crl --include FILE`"
+        )
+        return
+    if any(entry.serial == facts.tbs.serial for entry in said.tbs.entries):
+        text = f"{facts.tbs.subject} is on CRL {said.tbs.number} of its issuer"
+        reasons.append(Violation("revoked.crl", text))
+    end = said.tbs.next_update
+    if end is not None and end.moment < at:
+        warnings.append(
+            f"the newest CRL of {issuer.subject} that is here expired on "
+            f"{end.moment:%Y-%m-%d %H:%M} UTC: bring a newer one with `homeca crl --include FILE`"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import ssl
 from pathlib import Path
 
 import pytest
@@ -174,11 +176,73 @@ def test_an_intermediate_revoked_at_its_root_is_refused_with_the_brought_lists(
     attic.must("crl")
     cellar.must("crl", "--include", attic.home / "crl/root.crl.pem")
     assert verdict().rstrip().endswith("laptop.crt: OK")
-    serial = must("openssl", "x509", "-in", cellar.home / "certs/intermediate-1.pem", "-noout",
-                  "-serial").strip().removeprefix("serial=")  # fmt: skip
-    attic.must("revoke", serial, "--reason", "cACompromise", "--crl")
+    attic.must("revoke", serial_of(cellar), "--reason", "cACompromise", "--crl")
     cellar.must("crl", "--include", attic.home / "crl/root.crl.pem")
     assert "certificate revoked" in verdict()
+
+
+def serial_in(path: Path) -> str:
+    return must("openssl", "x509", "-in", path, "-noout", "-serial").strip().removeprefix("serial=")
+
+
+def serial_of(home: Homeca) -> str:
+    """Of its intermediate's certificate."""
+    return serial_in(home.home / "certs/intermediate-1.pem")
+
+
+def test_an_intermediate_revoked_at_its_root_signs_nothing_more_here(
+    two: tuple[Homeca, Homeca], tmp_path: Path
+) -> None:
+    attic, cellar = two
+    laptop = make_request(tmp_path, "laptop", "DNS:laptop.home.arpa")
+    phone = make_request(tmp_path, "phone", "DNS:phone.home.arpa")
+    cellar.must("sign", laptop, "--profile", "vpn-client")
+    attic.must("crl")
+    brought = attic.home / "crl/root.crl.pem"
+    assert cellar.json("crl", "--include", brought)["retired"] == []
+    assert cellar.run("verify", tmp_path / "laptop.crt").returncode == 0
+    attic.must("revoke", serial_of(cellar), "--reason", "keyCompromise", "--crl")
+
+    done = cellar.run("crl", "--include", brought)
+    assert done.returncode == 0
+    assert "CN=Attic Intermediate CA 1 was revoked by its root: it signs nothing" in done.stderr
+    assert "Attic Intermediate CA 1: CRL 2" in done.stdout, "its own lists it signs still"
+    refused = cellar.run("sign", phone, "--profile", "vpn-client")
+    assert refused.returncode != 0
+    assert "homeca init-intermediate" in refused.stderr
+    (issuer,) = [
+        one
+        for one in json.loads(cellar.run("status", "--json").stdout)["issuers"]
+        if one["slug"] == "intermediate-1"
+    ]
+    assert issuer["state"] == "revoked"
+    assert cellar.json("show", serial_in(tmp_path / "laptop.crt"))["issuer_revoked"] is True
+    verified = cellar.run("verify", tmp_path / "laptop.crt")
+    assert (verified.returncode, "is on CRL 2 of its issuer" in verified.stderr) == (6, True)
+    for command in (("check",), ("audit", "verify")):
+        assert cellar.run(*command).returncode == 0
+    assert cellar.json("crl", "--include", brought)["retired"] == [], "once is enough"
+
+
+def test_a_list_that_the_root_did_not_sign_revokes_nothing(
+    two: tuple[Homeca, Homeca], tmp_path: Path
+) -> None:
+    """Put there by somebody who can write to crl/, and has no key."""
+    attic, cellar = two
+    laptop = make_request(tmp_path, "laptop", "DNS:laptop.home.arpa")
+    cellar.must("sign", laptop, "--profile", "vpn-client")
+    attic.must("revoke", serial_of(cellar), "--crl")
+    good = (attic.home / "crl/root.crl").read_bytes()
+    forged = bytes([*good[:-1], good[-1] ^ 1])
+    (cellar.home / "crl").mkdir(exist_ok=True)
+    text = ssl.DER_cert_to_PEM_cert(forged).replace("CERTIFICATE", "X509 CRL")
+    (cellar.home / "crl/root.crl.pem").write_text(text)
+    assert cellar.json("show", serial_in(tmp_path / "laptop.crt"))["issuer_revoked"] is False
+    verified = cellar.run("verify", tmp_path / "laptop.crt")
+    assert (verified.returncode, "bring its lists with" in verified.stderr) == (0, True)
+    assert cellar.json("crl", "--include", attic.home / "crl/root.crl")["retired"] == [
+        "intermediate-1"
+    ]
 
 
 def test_no_list_of_a_stranger_or_of_yesterday_is_brought(

@@ -36,7 +36,7 @@ def verified(
     home = Home(house.home)
     with open_store(home, open_settings(home)) as store:
         return verify_certificate(
-            certificates, store, at=system_clock() + later, purpose=purpose, host=host
+            certificates, store, home, at=system_clock() + later, purpose=purpose, host=host
         )
 
 

@@ -1,0 +1,135 @@
+"""Lists of a root whose key is in another home: taken in, published beside ours, and believed.
+
+They lie where our own lists lie, so whoever can write there may have put others in their place:
+what they say of our intermediates counts only with the root's signature, asked for each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ca.encoding.containers import read_crls
+from ca.encoding.facts import CrlFacts
+from ca.encoding.inspect import read_crl
+from ca.errors import EncodingError, VerificationFailed
+from ca.home import Home
+from ca.interfaces.issuing import IssuerRecord, IssuerState
+from ca.interfaces.revocation import Revocation
+from ca.interfaces.store import CertificateStore
+from ca.services.crl_files import lists_in, publishing, rungs_file, write_crls
+from ca.services.facility import Facility
+from ca.services.publication import revocation_of
+from ca.services.trust import is_list_of
+
+
+def is_abroad(issuer: IssuerRecord) -> bool:
+    """Is its key in a home that shares no record with this one?"""
+    return issuer.certificate is not None and not issuer.has_key and not issuer.is_elsewhere
+
+
+def take_in(
+    octets: bytes,
+    home: Home,
+    store: CertificateStore,
+    *,
+    at: datetime,
+    on_wait: Callable[[str], None],
+) -> list[Path]:
+    """Lists that another home cut for an issuer of this one, its root: verified, then published.
+
+    octets: PEM or DER; every list in it must be by an issuer whose key is not here.
+    Raises: VerificationFailed naming the first that does not belong here, or is older than what
+            is here already; CertificateMalformed. Nothing is changed then.
+    """
+    elsewhere = [one for one in store.issuers() if one.certificate and not one.has_key]
+    taken: dict[int, list[CrlFacts]] = {}
+    for der in read_crls(octets):
+        facts = read_crl(der)
+        issuer = next((one for one in elsewhere if is_list_of(facts, one)), None)
+        if issuer is None:
+            raise VerificationFailed(
+                f"a list by {facts.tbs.issuer} is not by an issuer of this home whose key is "
+                "elsewhere",
+                remedy="give the CRLs that `homeca crl` wrote in the home of your root",
+            )
+        taken.setdefault(issuer.id, []).append(facts)
+    written: list[Path] = []
+    with publishing(home, on_wait):
+        for issuer in elsewhere:
+            lists = sorted(taken.get(issuer.id, ()), key=lambda one: one.tbs.this_update.moment)
+            if not lists:
+                continue
+            _check_not_older(issuer, lists, home)
+            begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
+            current = (begun or lists)[-1 if begun else 0].der
+            ders = [facts.der for facts in lists]
+            written += write_crls(issuer.slug, ders, home.crl, current=current)
+    return written
+
+
+def _check_not_older(issuer: IssuerRecord, lists: Sequence[CrlFacts], home: Home) -> None:
+    there = newest_list(issuer, home)
+    if there is not None and max(map(_number, lists)) < _number(there):
+        raise VerificationFailed(
+            f"the lists of {issuer.slug!r} are older than CRL {_number(there)}, which is here "
+            "already",
+            remedy="fetch the newest from the home of your root",
+        )
+
+
+def newest_list(issuer: IssuerRecord, home: Home) -> CrlFacts | None:
+    """The last of those here, whether it is over or not: what is on it was revoked."""
+    return max(_signed(issuer, home), key=_number, default=None)
+
+
+def _signed(issuer: IssuerRecord, home: Home) -> Iterator[CrlFacts]:
+    for der in lists_in(rungs_file(issuer, home)).values():
+        try:
+            facts = read_crl(der)
+        except EncodingError:
+            continue
+        if is_list_of(facts, issuer):
+            yield facts
+
+
+def _number(facts: CrlFacts) -> int:
+    return facts.tbs.number or 0
+
+
+def revoked_abroad(issuers: Sequence[IssuerRecord], home: Home) -> Mapping[int, Revocation]:
+    """By id: the issuers that the lists of a root abroad name."""
+    found: dict[int, Revocation] = {}
+    for root in filter(is_abroad, issuers):
+        below = [one for one in issuers if one.parent_id == root.id and one.serial is not None]
+        said = newest_list(root, home) if below else None
+        entries = {entry.serial: entry for entry in said.tbs.entries} if said is not None else {}
+        found |= {
+            one.id: revocation_of(entries[one.serial]) for one in below if one.serial in entries
+        }
+    return found
+
+
+def retire_revoked(facility: Facility) -> tuple[IssuerRecord, ...]:
+    """What a root abroad has revoked signs no more, as if it had been revoked here.
+
+    Raises: StoreError, CustodyError, StateConflict when another process was first.
+    """
+
+    def due() -> tuple[IssuerRecord, ...]:
+        issuers = facility.store.issuers()
+        revoked = revoked_abroad(issuers, facility.home)
+        return tuple(
+            one
+            for one in issuers
+            if one.id in revoked and one.state is IssuerState.ACTIVE and not one.is_elsewhere
+        )
+
+    if not due():
+        return ()
+    with facility.changing(although_unreachable=True):
+        retired = due()
+        for issuer in retired:
+            facility.store.set_issuer_state(issuer.id, IssuerState.RETIRED, at=facility.clock())
+    return retired

@@ -70,15 +70,14 @@ def revoke(
     """
     now = facility.check_clock()
     check_revocable(record, reason, facility, invalidity=invalidity, now=now)
-    before = record.revocation
-    is_new = before is None or not worsens(before, reason)
-    moment = now if is_new or before is None else before.revoked_at
+    before = record.revocation if worsens(record.revocation, reason) else None
+    moment = before.revoked_at if before is not None else now
     revocation = Revocation(reason=reason, revoked_at=moment, invalidity=invalidity)
     entry = crl_entry(record.serial, moment, reason, invalidity)
     failpoint("revocation.decided")
     which = record.issuer_id, record.serial
     with facility.changing(although_unreachable=True):
-        if is_new:
+        if before is None:
             facility.store.revoke(*which, revocation, entry=entry)
         else:
             facility.store.compromise(*which, revocation, entry=entry, at=now)

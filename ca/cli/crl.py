@@ -68,8 +68,8 @@ def crl(
         bool,
         typer.Option(
             "--if-due",
-            help="Only what needs it: half of its time gone, or a revocation on no list yet. "
-            "For timers; `homeca schedule` makes one.",
+            help="Only what needs it: half of its time gone, or a revocation, or the reason for "
+            "one, on no list yet. For timers; `homeca schedule` makes one.",
         ),
     ] = False,
     advance: Annotated[

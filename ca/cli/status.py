@@ -360,6 +360,7 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
                 "entries": crl.crl.entries,
                 "missing": crl.missing,
                 "superfluous": crl.superfluous,
+                "outdated": crl.outdated,
             }
             if crl is not None
             else None

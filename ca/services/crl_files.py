@@ -157,12 +157,11 @@ def _is_over(der: bytes, at: datetime) -> bool:
 
 
 def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime) -> bool:
-    """Should this issuer's lists be cut now: none yet, half gone, a revocation on none, or lost?"""
+    """Should this issuer's lists be cut now: none yet, half gone, not as recorded, or lost?"""
     ladder, kept = standing_ladder(store, issuer.id), store.last_crl(issuer.id)
     if ladder is None or kept is None or ladder.due <= at:
         return True
-    difference = compare(issuer, kept, store)
-    if difference.missing or difference.superfluous:
+    if compare(issuer, kept, store):
         return True
     open_rungs = sum(rung.next_update > at for rung in ladder.rungs)
     return len(lists_at_hand(issuer, home, store, at=at)) < open_rungs

@@ -21,13 +21,12 @@ from ca.names.showing import visible
 from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.ladder import is_outranked
+from ca.services.publication import LISTED_AS
 from ca.services.trust import check_signature
 
 _RESTORE = "restore the database from a backup made before this change"
 _CUT = "run `homeca crl`, and bring the files to your servers"
 _HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
-#: unspecified stands on a list by not standing there (RFC 5280 §5.3.1).
-_LISTED_AS = REASON_CODES | {Reason.UNSPECIFIED: None}
 
 
 class PublishedList(Struct):
@@ -106,7 +105,7 @@ def inspect_revocation(
     if since is None or published.fault:
         return
     if is_listed:
-        if published.listed[record.serial] != _LISTED_AS[record.revocation.reason]:
+        if published.listed[record.serial] != LISTED_AS[record.revocation.reason]:
             published.behind += 1
         return
     if record.revocation.revoked_at < since:

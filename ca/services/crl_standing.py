@@ -18,15 +18,17 @@ from ca.services.publication import compare
 
 
 class CrlStanding(Struct, frozen=True, kw_only=True):
-    """The newest CRL of an issuer. missing: revoked serials that are not on it yet.
+    """The newest CRL of an issuer.
 
     until: its nextUpdate, or that of the last of those cut with it.
+    missing, superfluous, outdated: how many of each in its `Difference` from the record.
     """
 
     crl: CrlRecord
     until: datetime
     missing: int
     superfluous: int
+    outdated: int
 
     @property
     def due(self) -> datetime:
@@ -45,6 +47,7 @@ def crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding |
         until=armed_until(crl, store),
         missing=len(difference.missing),
         superfluous=len(difference.superfluous),
+        outdated=len(difference.outdated),
     )
 
 
@@ -104,4 +107,11 @@ def _of_crl(
             f"the CRL of {subject} still lists as revoked what is not: "
             f"{many(found.superfluous, 'serial')}",
             "run `homeca crl`; if it recurs, `homeca check`",
+        )
+    if found.outdated:
+        yield Concern(
+            "crl.behind",
+            f"the CRL of {subject} does not give the reason that is recorded now: "
+            f"{many(found.outdated, 'serial')}",
+            "run `homeca crl`, and bring the files to your servers",
         )

@@ -25,6 +25,9 @@ def publish_certificate(slug: str, der: bytes, home: Home) -> None:
 
 
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
+#: unspecified stands on a list by not standing there (RFC 5280 §5.3.1).
+LISTED_AS: dict[Reason, int | None] = REASON_CODES | {Reason.UNSPECIFIED: None}
+_NOT_LISTED = -1
 
 
 def revocation_of(entry: EntryFacts) -> Revocation:
@@ -41,10 +44,16 @@ class Difference(Struct, frozen=True, kw_only=True):
 
     missing:     revoked serials that must be on the list and are not.
     superfluous: serials on the list that are not revoked (any more).
+    outdated:    serials on the list for another reason than the one that is recorded now.
     """
 
     missing: tuple[Serial, ...]
     superfluous: tuple[Serial, ...]
+    outdated: tuple[Serial, ...]
+
+    def __bool__(self) -> bool:
+        """Is there any?"""
+        return bool(self.missing or self.superfluous or self.outdated)
 
 
 def compare(issuer: IssuerRecord, crl: CrlRecord, store: CertificateStore) -> Difference:
@@ -53,10 +62,19 @@ def compare(issuer: IssuerRecord, crl: CrlRecord, store: CertificateStore) -> Di
     A serial may leave after one list past its expiry (RFC 5280 §3.3), so one whose certificate
     ended before this list need not be on it, and may be. Raises: CertificateMalformed.
     """
-    listed = {entry.serial for entry in read_crl(crl.der).tbs.entries}
-    required = {line.serial for line in store.revoked(issuer.id, expired_since=crl.this_update)}
-    missing = tuple(sorted(required - listed))
-    rest = listed - required
-    if rest:
-        rest -= {line.serial for line in store.revoked(issuer.id, expired_since=None)}
-    return Difference(missing=missing, superfluous=tuple(Serial(s) for s in sorted(rest)))
+    rest = {entry.serial: entry.reason for entry in read_crl(crl.der).tbs.entries}
+    missing, outdated = [], []
+    for line in store.revoked(issuer.id, expired_since=crl.this_update):
+        reason = rest.pop(line.serial, _NOT_LISTED)
+        if reason == _NOT_LISTED:
+            missing.append(line.serial)
+        elif reason != LISTED_AS[line.reason]:
+            outdated.append(line.serial)
+    superfluous = set(rest)
+    if superfluous:
+        superfluous -= {line.serial for line in store.revoked(issuer.id, expired_since=None)}
+    return Difference(
+        missing=tuple(missing),
+        superfluous=tuple(Serial(serial) for serial in sorted(superfluous)),
+        outdated=tuple(outdated),
+    )

@@ -103,6 +103,24 @@ def test_if_due_cuts_nothing_twice_and_at_once_what_was_revoked(house: House) ->
     assert house.homeca.json("crl", "--if-due")["crls"] == []
 
 
+def test_if_due_cuts_at_once_when_a_reason_became_worse(house: House) -> None:
+    house.homeca.must("revoke", house.file("nas.crt"), "--reason", "superseded", "--crl")
+    assert house.homeca.json("crl", "--if-due")["crls"] == []
+    house.homeca.must("revoke", house.file("nas.crt"), "--reason", "keyCompromise")
+    (cut,) = house.homeca.json("crl", "--if-due")["crls"]
+    assert cut["issuer"] == "intermediate-1"
+    pem = house.home / "crl/intermediate-1.crl.pem"
+    listed = must("openssl", "crl", "-in", pem, "-noout", "-text")
+    assert "Key Compromise" in listed.partition(house.serial("nas"))[2].partition("Serial")[0]
+    assert house.homeca.json("crl", "--if-due")["crls"] == []
+
+
+@pytest.mark.parametrize("reason", ["unspecified", "certificateHold", "privilegeWithdrawn"])
+def test_no_reason_is_due_once_it_is_listed(house: House, reason: str) -> None:
+    house.homeca.must("revoke", house.file("nas.crt"), "--reason", reason, "--crl")
+    assert house.homeca.json("crl", "--if-due")["crls"] == []
+
+
 def test_if_due_cuts_again_what_was_lost_from_the_disk(house: House) -> None:
     (house.home / "crl/root.crl.pem").unlink()
     cut = house.homeca.json("crl", "--if-due")["crls"]
@@ -263,3 +281,28 @@ def test_no_list_of_a_stranger_or_of_yesterday_is_brought(
         done = cellar.run("crl", "--include", bad)
         assert (done.returncode, said in done.stderr) == (6, True), done.stderr
         assert (cellar.home / "crl/root.crl.pem").read_bytes() == before
+
+
+def test_neither_an_old_list_nor_a_gap_is_brought_in_company_of_a_new_one(
+    two: tuple[Homeca, Homeca], tmp_path: Path
+) -> None:
+    attic, cellar = two
+    published = attic.home / "crl/root.crl.pem"
+    attic.must("crl")
+    old = blocks(published)
+    attic.must("revoke", serial_of(cellar))
+    attic.must("crl", "--ladder", "4", "--step", "30d")
+    ladder = blocks(published)
+    cellar.must("crl", "--include", published)
+    before = {path: path.read_bytes() for path in (cellar.home / "crl").glob("root.crl*")}
+
+    for name, lists, said in (
+        ("old-and-new", [*old, *ladder[1:]], "are older than CRL 2"),
+        ("none-valid", ladder[1:], "is valid yet"),
+        ("a-gap", [ladder[0], ladder[3]], "is valid between"),
+    ):
+        brought = tmp_path / f"{name}.pem"
+        brought.write_text("".join(lists))
+        done = cellar.run("crl", "--include", brought)
+        assert (done.returncode, said in done.stderr) == (6, True), (name, done.stderr)
+        assert {path: path.read_bytes() for path in before} == before, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,17 @@ def test_a_released_hold_that_is_still_listed_needs_attention(house: House) -> N
     house.homeca.must("revoke", house.file("parked.crt"), "--reason", "removeFromCRL")
 
     assert "crl.behind" in urgent(at(house))
+
+
+def test_a_reason_that_no_crl_gives_yet_needs_attention(house: House) -> None:
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "superseded", "--crl")
+    assert "crl.behind" not in urgent(at(house))
+
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "keyCompromise")
+    (said,) = [one for one in at(house).concerns if one.rule == "crl.behind"]
+    assert "does not give the reason that is recorded now: 1 serial" in said.text
+    found = json.loads(house.homeca.run("status", "--json").stdout)
+    assert [one["crl"]["outdated"] for one in found["issuers"]] == [0, 1]
 
 
 def test_a_revocation_without_any_crl_needs_attention(house: House) -> None:

@@ -54,6 +54,16 @@ class Revocation(Struct, frozen=True, kw_only=True):
     invalidity: datetime | None = None
 
 
+class KeyBar(Struct, frozen=True, kw_only=True):
+    """Why a key gets no certificate: a compromise, for ever, or a hold, until it is released.
+
+    serial: of the certificate that was revoked so.
+    """
+
+    reason: Reason
+    serial: Serial
+
+
 class RevokedEntry(Struct, frozen=True, kw_only=True):
     """A line of a CRL. entry: its DER as encoded when it was revoked, kept with the row."""
 

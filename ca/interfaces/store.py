@@ -21,7 +21,7 @@ from ca.interfaces.issuing import (
 )
 from ca.interfaces.ledger import LedgerEntry, LedgerEvent, SerialHistory
 from ca.interfaces.nodes import NodeRecord
-from ca.interfaces.revocation import CrlRecord, CrlTrace, Revocation, RevokedEntry
+from ca.interfaces.revocation import CrlRecord, CrlTrace, KeyBar, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, Validity
 
 
@@ -146,6 +146,10 @@ class CertificateStore(Protocol):
 
     def is_key_blocked(self, spki_sha256: bytes) -> bool:
         """Was a certificate for this key ever revoked for a compromise?"""
+        ...
+
+    def key_bar(self, spki_sha256: bytes) -> KeyBar | None:
+        """Why this key gets no certificate now; a compromise before a hold."""
         ...
 
     def faults(self) -> tuple[str, ...]:

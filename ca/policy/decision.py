@@ -10,9 +10,11 @@ from ca.encoding.request_extensions import ENROLMENT_CSP, SUBJECT_KEY_IDENTIFIER
 from ca.encoding.requests import Request
 from ca.encoding.spki import PublicKey, spki_sha256
 from ca.errors import RequestRefused, Violation
-from ca.interfaces.values import ONE_SECOND, Validity
+from ca.interfaces.revocation import KeyBar, Reason
+from ca.interfaces.values import ONE_SECOND, Validity, serial_text
 from ca.names.general import GeneralName
 from ca.permitted import NamePolicy
+from ca.policy.revoking import after_hold
 from ca.policy.subjects import (
     asked_names,
     check_names,
@@ -37,11 +39,11 @@ def decide(
     names: NamePolicy,
     wishes: Wishes,
     now: datetime,
-    blocked: Callable[[bytes], bool],
+    barred: Callable[[bytes], KeyBar | None],
 ) -> Grant:
     """What may be certified for this request.
 
-    now:     notBefore. blocked: was the key with this SPKI SHA-256 revoked as compromised?
+    now:     notBefore. barred: why the key with this SPKI SHA-256 gets no certificate, if so.
     Raises:  RequestRefused with every violation: those of the request itself, then of its key,
              names, subject and dates under this profile, issuer and setting.
     """
@@ -52,7 +54,7 @@ def decide(
             f"the profile {profile.name!r} makes CAs, and only a ceremony may",
             "use a profile for devices, or `homeca init-intermediate`",
         )
-    _check_key(request, profile, issuer, blocked, findings)
+    _check_key(request, profile, issuer, barred, findings)
     san = asked_names(request, profile, wishes, findings)
     subject = decided_subject(request, profile, wishes, issuer, san, findings)
     san = san_from_subject(profile, subject, san, findings)
@@ -100,7 +102,7 @@ def _check_key(
     request: Request,
     profile: Profile,
     issuer: IssuerFacts,
-    blocked: Callable[[bytes], bool],
+    barred: Callable[[bytes], KeyBar | None],
     findings: Findings,
 ) -> None:
     key = request.spki
@@ -122,7 +124,14 @@ def _check_key(
             "the key is the key of an issuer of this CA",
             "make a new key for the device",
         )
-    if blocked(digest):
+    bar = barred(digest)
+    if bar is not None and bar.reason is Reason.CERTIFICATE_HOLD:
+        findings.refuse(
+            "key.on-hold",
+            f"a certificate for this key, serial {serial_text(bar.serial)}, is on hold",
+            after_hold(bar.serial),
+        )
+    elif bar is not None:
         findings.refuse(
             "key.blocked",
             "a certificate for this key was revoked as compromised: it is blocked for ever",

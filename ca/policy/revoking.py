@@ -39,7 +39,7 @@ def check_revoking(serial: Serial, line: Line | None, reason: Reason) -> None:
     if reason is Reason.CERTIFICATE_HOLD:
         raise RevocationRefused(
             f"serial {serial_text(serial)} is on hold already, {_since(line)}",
-            remedy="release it, or revoke it with another reason",
+            remedy=f"release it with {release_command(serial)}, or revoke it with another reason",
         )
 
 
@@ -62,6 +62,19 @@ def revoked_for_good(serial: Serial, line: Line) -> RevocationRefused:
         if line.reason.is_compromise
         else "it stays on the CRL until it has expired; if its key was lost, say so with "
         "`--reason keyCompromise`, and nobody gets a certificate for it again",
+    )
+
+
+def release_command(serial: Serial) -> str:
+    """What a person types to end a hold."""
+    return f"`homeca revoke {serial_text(serial)} --reason removeFromCRL`"
+
+
+def after_hold(serial: Serial) -> str:
+    """The remedy where a key is refused because this certificate of it is on hold."""
+    return (
+        f"release it first with {release_command(serial)}, or revoke it for good with another "
+        "reason"
     )
 
 

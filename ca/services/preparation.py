@@ -81,7 +81,7 @@ class Preparation(Struct):
             names=self.facility.names,
             wishes=wishes,
             now=now,
-            blocked=self.facility.store.is_key_blocked,
+            barred=self.facility.store.key_bar,
         )
         profile = self._profile(
             order,

@@ -11,7 +11,9 @@ from ca.encoding.requests import Request
 from ca.encoding.spki import parse_spki
 from ca.errors import RequestRefused
 from ca.interfaces.issuing import CertificateRecord
+from ca.interfaces.revocation import Reason
 from ca.interfaces.values import serial_text
+from ca.policy.revoking import after_hold
 from ca.policy.terms import Wishes
 from ca.services.preparation import Order
 
@@ -26,6 +28,11 @@ def renewal_of(record: CertificateRecord, *, profile: str | None, wishes: Wishes
         raise RequestRefused(
             f"serial {serial_text(record.serial)} has no certificate to renew",
             remedy="sign a request instead",
+        )
+    if record.revocation is not None and record.revocation.reason is Reason.CERTIFICATE_HOLD:
+        raise RequestRefused(
+            f"serial {serial_text(record.serial)} is on hold",
+            remedy=after_hold(record.serial),
         )
     if record.revocation is not None:
         raise RequestRefused(

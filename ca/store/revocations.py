@@ -14,10 +14,16 @@ from ca.encoding import ledger as details
 from ca.errors import NotFound, RequestRefused, RevocationRefused, Violation
 from ca.interfaces.issuing import Intent, IssuerState, State
 from ca.interfaces.ledger import LedgerEvent
-from ca.interfaces.revocation import COMPROMISES, Reason, Revocation, RevokedEntry
+from ca.interfaces.revocation import COMPROMISES, KeyBar, Reason, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
-from ca.policy.revoking import check_releasing, check_revoking, revoked_for_good, worsens
+from ca.policy.revoking import (
+    after_hold,
+    check_releasing,
+    check_revoking,
+    revoked_for_good,
+    worsens,
+)
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.records import open_line
@@ -170,18 +176,25 @@ class RevocationRows(LedgerRows):
 
         Such a line never ends; saying so lets the index of open lines answer.
         """
+        bar = self.key_bar(spki_sha256)
+        return bar is not None and bar.reason.is_compromise
+
+    def key_bar(self, spki_sha256: bytes) -> KeyBar | None:
+        """Why this key gets no certificate now; a compromise before a hold."""
         with self._database.read() as connection:
-            return connection.scalars(_BLOCKED, {"keys": [spki_sha256]}).first() is not None
+            row = connection.execute(_BARRED, {"keys": [spki_sha256]}).first()
+            return None if row is None else KeyBar(reason=row.reason, serial=row.serial)
 
 
 #: Asked for each request: to write it anew costs as much as to run it.
-_BLOCKED = (
-    select(certificates.c.spki_sha256)
+_BARRED = (
+    select(certificates.c.spki_sha256, certificates.c.serial, revocations.c.reason)
     .join(revocations, open_line)
     .where(
         certificates.c.spki_sha256.in_(bindparam("keys", expanding=True)),
-        revocations.c.reason.in_(COMPROMISES),
+        revocations.c.reason.in_((*COMPROMISES, Reason.CERTIFICATE_HOLD)),
     )
+    .order_by(revocations.c.reason == Reason.CERTIFICATE_HOLD, certificates.c.id)
     .limit(1)
 )
 
@@ -189,16 +202,20 @@ _BLOCKED = (
 def check_not_blocked(connection: Connection, intents: Sequence[Intent]) -> None:
     """Policy has asked already; whoever typed a PIN since then gave others time to revoke.
 
-    Raises: RequestRefused naming the first whose key was revoked for a compromise.
+    Raises: RequestRefused naming the first whose key was revoked for a compromise, or is on hold.
     """
     subjects = {hashlib.sha256(intent.spki).digest(): intent.subject for intent in intents}
-    blocked = connection.scalars(_BLOCKED, {"keys": list(subjects)}).first()
-    if blocked is not None:
-        text = f"the key of {visible(subjects[blocked])!r} was revoked as compromised just now"
+    row = connection.execute(_BARRED, {"keys": list(subjects)}).first()
+    if row is not None:
+        held = row.reason is Reason.CERTIFICATE_HOLD
+        done = "put on hold" if held else "revoked as compromised"
+        text = f"the key of {visible(subjects[row.spki_sha256])!r} was {done} just now"
         raise RequestRefused(
             text,
-            remedy="make a new key on the device and a new request from it",
-            violations=(Violation("key.blocked", text),),
+            remedy=after_hold(row.serial)
+            if held
+            else "make a new key on the device and a new request from it",
+            violations=(Violation("key.on-hold" if held else "key.blocked", text),),
         )
 
 

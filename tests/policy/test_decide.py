@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ca.encoding.requests import Request, parse_request
 from ca.encoding.spki import spki_sha256
 from ca.errors import RequestRefused
-from ca.interfaces.values import ONE_SECOND
+from ca.interfaces.revocation import KeyBar, Reason
+from ca.interfaces.values import ONE_SECOND, Serial
 from ca.names.distinguished import COMMON_NAME, COUNTRY, ORGANIZATION, DistinguishedName
 from ca.names.general import parse_general_name
 from ca.permitted import NamePolicy
@@ -26,7 +27,7 @@ from tests.policy.worlds import (
     NOW,
     SERVER,
     judge,
-    never_blocked,
+    never_barred,
     policy,
 )
 from tests.vectors.requests.build import (
@@ -134,7 +135,7 @@ def test_a_leap_day_is_a_day() -> None:
         names=NamePolicy(),
         wishes=Wishes(days=2),
         now=before,
-        blocked=never_blocked,
+        barred=never_barred,
     )
     assert granted.validity.not_after == datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)
 
@@ -147,7 +148,22 @@ def test_the_key_of_an_issuer_is_refused() -> None:
     assert _refused(PLAIN, issuer=issuer) == ["key.of-an-issuer"]
 
 
-def test_a_key_revoked_for_compromise_is_blocked_for_ever() -> None:
+@pytest.mark.parametrize(
+    ("reason", "rule", "remedy"),
+    [
+        (Reason.KEY_COMPROMISE, "key.blocked", "make a new key"),
+        (Reason.CA_COMPROMISE, "key.blocked", "make a new key"),
+        (
+            Reason.CERTIFICATE_HOLD,
+            "key.on-hold",
+            f"`homeca revoke 07 --reason removeFromCRL`",
+        ),
+    ],
+)
+def test_a_key_revoked_for_compromise_or_on_hold_gets_no_certificate(
+    reason: Reason, rule: str, remedy: str
+) -> None:
+    bars = {spki_sha256(spki("ec-p256")): KeyBar(reason=reason, serial=Serial(7))}
     with pytest.raises(RequestRefused) as refused:
         decide(
             parse_request(PLAIN),
@@ -156,9 +172,10 @@ def test_a_key_revoked_for_compromise_is_blocked_for_ever() -> None:
             names=NamePolicy(),
             wishes=Wishes(),
             now=NOW,
-            blocked=lambda digest: digest == spki_sha256(spki("ec-p256")),
+            barred=bars.get,
         )
-    assert [v.rule for v in refused.value.violations] == ["key.blocked"]
+    assert [v.rule for v in refused.value.violations] == [rule]
+    assert remedy in refused.value.remedy
 
 
 @pytest.mark.parametrize(

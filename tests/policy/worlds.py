@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ca.encoding.containers import read_request
 from ca.encoding.dn import encode_name
 from ca.encoding.requests import Request, parse_request
+from ca.interfaces.revocation import KeyBar
 from ca.names.constraints import NameConstraints
 from ca.names.distinguished import DistinguishedName
 from ca.permitted import NamePolicy
@@ -94,8 +95,8 @@ CONSTRAINED = replace(
 )
 
 
-def never_blocked(_spki_sha256: bytes) -> bool:
-    return False
+def never_barred(_spki_sha256: bytes) -> KeyBar | None:
+    return None
 
 
 def judge(
@@ -116,5 +117,5 @@ def judge(
         names=names or NamePolicy(),
         wishes=wishes or Wishes(),
         now=NOW,
-        blocked=never_blocked,
+        barred=never_barred,
     )

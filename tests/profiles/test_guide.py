@@ -142,7 +142,7 @@ def homeca(request: bytes, profile: Profile, ca: GuidesCA) -> Made | None:
             names=NamePolicy(),
             wishes=Wishes(),
             now=NOW,
-            blocked=lambda _: False,
+            barred=lambda _: None,
         )
     except RequestRefused as refused:
         if {v.rule for v in refused.violations} - _OF_A_POLICY:

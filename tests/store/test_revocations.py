@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import Connection, event, insert, select
 from sqlalchemy.engine import Engine
 
-from ca.errors import NotFound, RecordRefused, RevocationRefused
+from ca.errors import NotFound, RecordRefused, RequestRefused, RevocationRefused
 from ca.interfaces.issuing import State
-from ca.interfaces.revocation import Reason, Revocation
+from ca.interfaces.revocation import KeyBar, Reason, Revocation
 from ca.interfaces.values import Serial, Validity
 from ca.store.repository import SqlStore
 from ca.store.tables import certificates, revocations
@@ -273,6 +273,49 @@ def test_a_key_is_blocked_for_ever_by_one_compromise(store: SqlStore, issuer: in
     revoke(store, issuer, 7, Reason.KEY_COMPROMISE)
     assert store.is_key_blocked(digest)
     assert not store.is_key_blocked(hashlib.sha256(b"another").digest())
+
+
+def test_a_key_is_barred_by_an_open_hold_and_by_a_compromise_before_it(
+    store: SqlStore, issuer: int
+) -> None:
+    spki = b"the key of a phone"
+    store.record_intents([intent(issuer, n, spki=spki) for n in (7, 8)], at=NOW)
+    store.record_certificates(
+        [(issuer, Serial(n), b"\x30\x80" + intent(issuer, n).tbs) for n in (7, 8)], at=NOW
+    )
+    digest = hashlib.sha256(spki).digest()
+    assert store.key_bar(digest) is None
+    revoke(store, issuer, 7, HOLD)
+    assert store.key_bar(digest) == KeyBar(reason=HOLD, serial=Serial(7))
+    assert not store.is_key_blocked(digest)
+    with pytest.raises(RequestRefused) as refused:
+        store.record_intents([intent(issuer, 9, spki=spki)], at=NOW)
+    assert [one.rule for one in refused.value.violations] == ["key.on-hold"]
+    revoke(store, issuer, 8, Reason.KEY_COMPROMISE)
+    compromised = KeyBar(reason=Reason.KEY_COMPROMISE, serial=Serial(8))
+    assert store.key_bar(digest) == compromised
+    store.release(issuer, Serial(7), at=NOW)
+    assert store.key_bar(digest) == compromised
+
+
+def test_what_bars_a_key_is_found_through_indexes(store: SqlStore, place: Path) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def listen(
+        _: Connection, __: object, text: str, given: tuple[object, ...], *___: object
+    ) -> None:
+        asked.append((text, given))
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        store.key_bar(bytes(32))
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+    ((text, given),) = [one for one in asked if "revocations" in one[0]]
+    with closing(sqlite3.connect(place)) as connection:
+        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", given))
+    assert "ix_certificates_spki_sha256" in plan
+    assert "SCAN" not in plan
 
 
 def test_a_reader_of_lines_sees_one_moment(store: SqlStore, issuer: int) -> None:

@@ -289,8 +289,8 @@ def _advance(home: Path | None, *, as_json: bool) -> None:
 def _write_directory(directory: Path, home: Path | None, *, as_json: bool) -> None:
     from ca.services.crl_directory import write_directory
 
-    with record(home) as (_, store):
-        listed = write_directory(directory, store)
+    with record(home) as (place, store):
+        listed = write_directory(directory, place, store, on_wait=say)
     if as_json:
         document(
             directory=str(directory),

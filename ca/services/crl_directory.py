@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
 from ca.errors import OutputFailed, UsageError
+from ca.failpoints import failpoint
 from ca.files import PUBLIC_FILE, sync_directory
+from ca.home import Home
+from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial
+from ca.services.crl_files import publishing
 
 _PUBLIC_DIRECTORY = 0o755
 _DECIMAL = re.compile(r"[1-9][0-9]{0,48}\Z")  # 20 octets have at most 49 digits
@@ -31,17 +36,26 @@ class Listed(Struct, frozen=True, kw_only=True):
     strange: tuple[str, ...]
 
 
-def write_directory(directory: Path, store: CertificateStore) -> Listed:
+def write_directory(
+    directory: Path, home: Home, store: CertificateStore, *, on_wait: Callable[[str], None]
+) -> Listed:
     """Bring the directory up to date: first what is new, then what was released goes.
 
+    One at a time: who has read the record before another one revoked must not write after it.
     Made with mode 0755 where it is not there, files with 0644: OpenVPN reads it as `nobody`.
     Raises: OutputFailed, UsageError when the path is not a directory.
     """
+    with publishing(home, on_wait):
+        return _write(directory, store)
+
+
+def _write(directory: Path, store: CertificateStore) -> Listed:
     wanted = {
         str(line.serial)
         for issuer in store.issuers()
         for line in store.revoked(issuer.id, expired_since=None)
     }
+    failpoint("revoked.read")
     try:
         _make(directory)
         there = {entry.name: entry for entry in os.scandir(directory)}
@@ -51,11 +65,14 @@ def write_directory(directory: Path, store: CertificateStore) -> Listed:
         sync_directory(directory)
         removed, strange = 0, []
         for name in sorted(there.keys() - wanted):
-            if not _is_released(there[name], store):
+            records = _records_named(there[name], store)
+            if not records:
                 strange.append(name)
-                continue
-            (directory / name).unlink()
-            removed += 1
+            elif any(record.is_revoked for record in records):
+                wanted.add(name)  # since a moment ago: another one put it there, or left it
+            else:
+                (directory / name).unlink()
+                removed += 1
         sync_directory(directory)
     except OSError as error:
         raise OutputFailed(
@@ -83,10 +100,12 @@ def _touch(path: Path) -> None:
         os.close(descriptor)
 
 
-def _is_released(entry: os.DirEntry[str], store: CertificateStore) -> bool:
-    """An empty file for a serial of this CA that is not revoked (any more)."""
+def _records_named(
+    entry: os.DirEntry[str], store: CertificateStore
+) -> tuple[CertificateRecord, ...]:
+    """The certificates an empty file stands for, as they are recorded now; none: it is not ours."""
     if not _DECIMAL.match(entry.name) or not entry.is_file(follow_symlinks=False):
-        return False
+        return ()
     if entry.stat(follow_symlinks=False).st_size:
-        return False
-    return bool(store.by_serial(Serial(int(entry.name))))
+        return ()
+    return tuple(store.by_serial(Serial(int(entry.name))))

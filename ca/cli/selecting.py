@@ -110,13 +110,14 @@ def parse_moment(text: str) -> datetime:
     """ "2026-11-20", "2026-11-20T18:00Z", with an offset or UTC. Raises: UsageError."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{visible(text)!r} is not a time", remedy="write it like 2026-11-20T18:00Z"
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).replace(microsecond=0)
+    return moment.replace(microsecond=0)
 
 
 def parse_span(text: str) -> timedelta:

@@ -38,8 +38,9 @@ def crl_entry(
         code = tlv.tlv(tlv.ENUMERATED, bytes([REASON_CODES[reason]]))
         extensions.append(extension_der(Extension(_REASON_CODE, False, code)))
     if invalidity is not None:
-        text = f"{invalidity.astimezone(UTC):%Y%m%d%H%M%SZ}".encode()
-        date = tlv.tlv(tlv.GENERALIZED_TIME, text)
+        moment = invalidity.astimezone(UTC)  # %Y would write the year 226 with three digits
+        text = f"{moment.year:04}{moment:%m%d%H%M%SZ}"
+        date = tlv.tlv(tlv.GENERALIZED_TIME, text.encode())
         extensions.append(extension_der(Extension(_INVALIDITY_DATE, False, date)))
     return tlv.sequence(
         tlv.integer(serial),

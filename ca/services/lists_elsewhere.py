@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from ca.encoding.containers import read_crls
@@ -19,7 +20,7 @@ from ca.interfaces.issuing import IssuerRecord, IssuerState
 from ca.interfaces.revocation import Revocation
 from ca.interfaces.store import CertificateStore
 from ca.services.crl_files import lists_in, publishing, rungs_file, write_crls
-from ca.services.facility import Facility
+from ca.services.facility import CLOCK_MAY_LAG, Facility
 from ca.services.publication import revocation_of
 from ca.services.trust import is_list_of
 
@@ -40,8 +41,9 @@ def take_in(
     """Lists that another home cut for an issuer of this one, its root: verified, then published.
 
     octets: PEM or DER; every list in it must be by an issuer whose key is not here.
-    Raises: VerificationFailed naming the first that does not belong here, or is older than what
-            is here already; CertificateMalformed. Nothing is changed then.
+    Raises: VerificationFailed naming the first that does not belong here, where none is valid
+            yet, where a time between them has none, where one is older than what is here;
+            CertificateMalformed. Nothing is changed then.
     """
     elsewhere = [one for one in store.issuers() if one.certificate and not one.has_key]
     taken: dict[int, list[CrlFacts]] = {}
@@ -61,17 +63,43 @@ def take_in(
             lists = sorted(taken.get(issuer.id, ()), key=lambda one: one.tbs.this_update.moment)
             if not lists:
                 continue
-            _check_not_older(issuer, lists, home)
-            begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
-            current = (begun or lists)[-1 if begun else 0].der
+            _check_unbroken(issuer, lists)
+            # a list that was cut right after another begins a second later
+            current = _begun(lists, at) or _begun(lists, at + CLOCK_MAY_LAG)
+            if current is None:
+                raise VerificationFailed(
+                    f"no list of {issuer.slug!r} among these is valid yet",
+                    remedy="bring the one that is valid now as well, or set the clock",
+                )
+            there = [*_signed(issuer, home)]
+            _check_not_older(issuer, current, _begun(there, at))
+            _check_not_older(issuer, max(lists, key=_number), max(there, key=_number, default=None))
             ders = [facts.der for facts in lists]
-            written += write_crls(issuer.slug, ders, home.crl, current=current)
+            written += write_crls(issuer.slug, ders, home.crl, current=current.der)
     return written
 
 
-def _check_not_older(issuer: IssuerRecord, lists: Sequence[CrlFacts], home: Home) -> None:
-    there = newest_list(issuer, home)
-    if there is not None and max(map(_number, lists)) < _number(there):
+def _begun(lists: Sequence[CrlFacts], at: datetime) -> CrlFacts | None:
+    """The one that clients are to have now."""
+    begun = [facts for facts in lists if facts.tbs.this_update.moment <= at]
+    return max(begun, key=lambda facts: facts.tbs.this_update.moment, default=None)
+
+
+def _check_unbroken(issuer: IssuerRecord, lists: Sequence[CrlFacts]) -> None:
+    """Between two lists that do not meet, servers would refuse everybody. lists: by date."""
+    for before, after in pairwise(lists):
+        end = before.tbs.next_update
+        if end is not None and end.moment < after.tbs.this_update.moment:
+            raise VerificationFailed(
+                f"no list of {issuer.slug!r} among these is valid between "
+                f"{end.moment:%Y-%m-%d %H:%M} and {after.tbs.this_update.moment:%Y-%m-%d %H:%M} "
+                "UTC",
+                remedy="bring the whole ladder, as `homeca crl` wrote it in the home of your root",
+            )
+
+
+def _check_not_older(issuer: IssuerRecord, brought: CrlFacts, there: CrlFacts | None) -> None:
+    if there is not None and _number(brought) < _number(there):
         raise VerificationFailed(
             f"the lists of {issuer.slug!r} are older than CRL {_number(there)}, which is here "
             "already",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,6 +36,9 @@ from ca.services.facility import (
     authorities,
 )
 from ca.services.ladder import Ladder, Rung, Shape, plan, standing_ladder
+
+#: A key is not said to be lost before this: the year would be a slip of the finger.
+FIRST_LOSS = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 class Cut(Struct, frozen=True, kw_only=True):
@@ -72,6 +75,8 @@ def revoke(
     check_revocable(record, reason, facility, invalidity=invalidity, now=now)
     before = record.revocation if worsens(record.revocation, reason) else None
     moment = before.revoked_at if before is not None else now
+    if invalidity is None and before is not None:
+        invalidity = before.invalidity
     revocation = Revocation(reason=reason, revoked_at=moment, invalidity=invalidity)
     entry = crl_entry(record.serial, moment, reason, invalidity)
     failpoint("revocation.decided")
@@ -106,7 +111,12 @@ def check_revocable(
 
 
 def check_invalidity(invalidity: datetime | None, *, now: datetime) -> None:
-    """Raises: RevocationRefused for a date to come."""
+    """Raises: RevocationRefused for a date to come, or from before there were such keys."""
+    if invalidity is not None and invalidity < FIRST_LOSS:
+        raise RevocationRefused(
+            f"the invalidity date {invalidity.date()} lies before any key of today was made",
+            remedy="see whether the year is what you meant: write it like 2026-11-20",
+        )
     if invalidity is not None and invalidity > now:
         raise RevocationRefused(
             f"the invalidity date {invalidity:%Y-%m-%d %H:%M} UTC lies in the future",

@@ -120,3 +120,10 @@ def test_a_thousand_entries_are_read_back_by_homeca_itself() -> None:
     crl = crl_of(*(crl_entry(n, NOON, Reason.SUPERSEDED) for n in range(1, 1001)))
     facts = read_crl(crl.public_bytes(Encoding.DER))
     assert [entry.serial for entry in facts.tbs.entries] == list(range(1, 1001))
+
+
+def test_the_year_of_a_date_of_loss_has_four_digits() -> None:
+    """RFC 5280 §4.1.2.5.2; strftime would write 226 with three."""
+    lost_at = datetime(226, 11, 1, tzinfo=UTC)
+    entry = crl_entry(5, LONG_AGO, Reason.KEY_COMPROMISE, lost_at)
+    assert b"02261101000000Z" in entry

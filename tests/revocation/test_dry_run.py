@@ -42,11 +42,12 @@ def test_the_beginning_of_a_serial_that_is_too_short_is_not_said_to_be_unknown(
     [
         ("home/certs/root.pem", ()),
         ("nas.crt", ("--when", LATER)),
+        ("nas.crt", ("--when", "0226-11-01")),
         ("lost.crt", ()),
         ("nas.crt", ("--reason", "removeFromCRL")),
         ("parked.crt", ("--reason", "certificateHold")),
     ],
-    ids=["a root", "a date to come", "revoked", "not on hold", "on hold"],
+    ids=["a root", "a date to come", "a slip", "revoked", "not on hold", "on hold"],
 )
 def test_a_dry_run_refuses_what_the_command_would_refuse(
     house: House, certificate: str, options: tuple[str, ...]
@@ -70,3 +71,9 @@ def test_a_reason_that_becomes_worse_is_said_to_before_and_after(house: House) -
     assert homeca.must(*command) == f"changed {change} keyCompromise\n"
     again = homeca.run(*command)
     assert (again.returncode, "for 'keyCompromise'" in again.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_time_that_no_clock_shows_is_a_mistake_of_the_command(house: House, moment: str) -> None:
+    done = house.homeca.run("revoke", house.file("nas.crt"), "--when", moment)
+    assert (done.returncode, "is not a time" in done.stderr) == (2, True)

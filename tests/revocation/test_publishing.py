@@ -291,7 +291,7 @@ def test_neither_an_old_list_nor_a_gap_is_brought_in_company_of_a_new_one(
     attic.must("crl")
     old = blocks(published)
     attic.must("revoke", serial_of(cellar))
-    attic.must("crl", "--ladder", "4", "--step", "30d")
+    attic.must("crl", "--ladder", "12", "--step", "180d")
     ladder = blocks(published)
     cellar.must("crl", "--include", published)
     before = {path: path.read_bytes() for path in (cellar.home / "crl").glob("root.crl*")}

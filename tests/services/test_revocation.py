@@ -75,6 +75,36 @@ def test_a_date_of_loss_to_come_is_refused(rig: Rig) -> None:
         )
 
 
+@pytest.mark.parametrize("year", [1, 226, 999, 1989])
+def test_a_date_of_loss_from_before_there_were_keys_is_refused(rig: Rig, year: int) -> None:
+    row = issue_one(rig)
+    lost_at = datetime(year, 12, 31, tzinfo=UTC)
+    with rig.facility() as facility, pytest.raises(RevocationRefused, match="before any key"):
+        revoke(row, Reason.KEY_COMPROMISE, facility, invalidity=lost_at)
+    assert serials(cut(rig)) == set()
+
+
+def test_the_first_date_of_loss_that_is_taken_reaches_the_crl(rig: Rig) -> None:
+    row = issue_one(rig)
+    lost_at = datetime(1990, 1, 1, tzinfo=UTC)
+    with rig.facility() as facility:
+        revoke(row, Reason.KEY_COMPROMISE, facility, invalidity=lost_at)
+    entry = cut(rig).get_revoked_certificate_by_serial_number(row.serial)
+    assert entry is not None
+    found = entry.extensions.get_extension_for_class(x509.InvalidityDate)
+    assert found.value.invalidity_date_utc == lost_at
+
+
+def test_a_worse_reason_keeps_the_date_of_loss_that_was_known(rig: Rig) -> None:
+    row = issue_one(rig)
+    lost_at = rig.clock.now - timedelta(days=2)
+    with rig.facility() as facility:
+        revoke(row, Reason.SUPERSEDED, facility, invalidity=lost_at)
+        (superseded,) = facility.store.by_serial(row.serial)
+        done = revoke(superseded, Reason.KEY_COMPROMISE, facility)
+    assert done.invalidity == lost_at
+
+
 def test_a_second_revocation_is_refused_and_the_first_stands(rig: Rig) -> None:
     row = issue_one(rig)
     with rig.facility() as facility:

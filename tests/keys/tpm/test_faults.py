@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -84,6 +85,35 @@ def test_a_tpm_that_hangs_while_it_signs_leaves_the_serial_uncertain(
         os.kill(record.pids[-1], signal.SIGSTOP)
         with pytest.raises(SignatureUncertain, match="its answer was lost"):
             signer.sign(b"x")
+    assert not is_running(record.pids[-1])
+
+
+@pytest.mark.parametrize("is_hung", [False, True], ids=["it ends", "it hangs"])
+def test_a_sandbox_that_refuses_pidfds_leaves_no_tpm_behind(
+    lab: Lab, key: SealedKey, monkeypatch: pytest.MonkeyPatch, is_hung: bool
+) -> None:
+    def refuse(pid: int, flags: int = 0) -> int:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    record = Recorder()
+
+    def around(link: Link) -> Link:
+        tap = record.around(link)
+        if is_hung:
+            os.kill(record.pids[-1], signal.SIGSTOP)
+        return tap
+
+    custody = lab.custody(around=around, deadline=0.3)
+    if is_hung:
+        with (
+            pytest.raises(TpmNotResponding),
+            custody.open(key.pem, spki=key.spki, pin=PIN),
+        ):
+            pass
+    else:
+        with custody.open(key.pem, spki=key.spki, pin=PIN) as signer:
+            assert signer.sign(b"x")
     assert not is_running(record.pids[-1])
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from ca.errors import ConfigurationError, StoreDamaged
 from ca.store.engine import Database
 from ca.store.faults import translated
+from ca.store.url import bare
 
 
 class Copying:
@@ -25,8 +26,7 @@ class Copying:
         url = self._database.url
         if url.get_backend_name() == "sqlite":
             return None
-        bare = url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
-        uri = bare._replace(password=None).render_as_string()
+        uri = bare(url).render_as_string()
         return f"pg_dump --format=custom --file=homeca.pgdump {shlex.quote(uri)}"
 
     def copy_to(self, path: Path) -> None:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from ca.errors import (
@@ -29,6 +28,7 @@ from ca.errors import (
 from ca.failpoints import failpoint
 from ca.names.showing import shell_word
 from ca.store.faults import translated
+from ca.store.url import read_url, shown
 
 #: Seconds a command waits for another one to end its transaction.
 PATIENCE = 30.0
@@ -69,7 +69,7 @@ _LEDGER_LOCK = 0x686F6D66
 class Database(Struct, frozen=True):
     """One database and the three ways to hold it.
 
-    shown:    its path, or its URL without the password, for messages.
+    shown:    its path, or its URL with what is harmless in it, for messages.
     patience: seconds to wait for a lock.
     """
 
@@ -150,41 +150,12 @@ def connect(place: Path | str, *, create: bool = False, patience: float = PATIEN
     patience: seconds to wait for a lock.
     Raises:   HomeMissing, HomeNotPrivate, SettingsMalformed, StoreUnwritable.
     """
-    url = _url(place)
-    shown = _shown(url)
+    url = read_url(place)
+    name = shown(url)
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        shown = str(url.database)
-        _private_file(Path(shown), create=create)
-    return Database(url, _engine(url, patience=patience), shown, patience)
-
-
-def _shown(url: URL) -> str:
-    """Without a password, wherever libpq would take one from."""
-    return url.difference_update_query(["password", "sslpassword"]).render_as_string()
-
-
-def _url(place: Path | str) -> URL:
-    if isinstance(place, Path):
-        # not a string: a path may hold % and ?, which a URL would decode
-        return URL.create("sqlite", database=str(place.absolute()))
-    try:
-        url = make_url(place)
-    except ArgumentError as error:
-        raise SettingsMalformed(
-            "the database is not given as a URL",
-            remedy="write sqlite:////path/homeca.db or postgresql://user@host/homeca",
-        ) from error
-    if url.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
-        raise SettingsMalformed(
-            f"the database {url.render_as_string(hide_password=True)!r} is of an unknown kind",
-            remedy="use an sqlite:// or a postgresql:// URL",
-        )
-    if url.drivername == "sqlite" and (url.query or str(url.database).startswith("file:")):
-        raise SettingsMalformed(
-            f"the database {url.database!r} is given with options",
-            remedy="give the path alone: homeca sets what makes SQLite durable itself",
-        )
-    return url
+        name = str(url.database)
+        _private_file(Path(name), create=create)
+    return Database(url, _engine(url, patience=patience), name, patience)
 
 
 def _private_file(path: Path, *, create: bool) -> None:
@@ -252,7 +223,7 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
         @event.listens_for(engine, "connect")
         def check(connection: Any, _record: object) -> None:
             try:
-                _check_server(connection, _shown(url))
+                _check_server(connection, shown(url))
             except BaseException:
                 connection.close()
                 raise

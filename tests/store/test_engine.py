@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from psycopg import pq
 from sqlalchemy import URL
 
 from ca.errors import (
@@ -29,6 +30,7 @@ from ca.interfaces.issuing import CertificateQuery
 from ca.interfaces.values import Serial
 from ca.store.engine import connect
 from ca.store.repository import SqlStore, open_store
+from ca.store.url import bare, read_url, spelled
 from tests.store.making import NOW, active_issuer, intent, issue, listed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +123,7 @@ def test_a_path_is_a_path_whatever_is_in_it(tmp_path: Path, name: str) -> None:
         "postgresql+nothing://host/homeca",
         "sqlite:////tmp/homeca.db?mode=ro",
         "sqlite:///file:homeca.db",
+        "postgresql://db:five/homeca",
         "://",
         "",
     ],
@@ -153,6 +156,63 @@ def test_a_password_is_not_shown() -> None:
     database = connect(url.render_as_string(hide_password=False))
     assert "hunter2" not in database.shown
     assert "db" in database.shown
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"],
+)
+def test_a_secret_of_libpqs_is_neither_shown_nor_in_the_command_for_the_dump(
+    parameter: str,
+) -> None:
+    url = f"postgresql://ca:hunter2@db/ca?sslmode=require&sslrootcert=/pg.pem&{parameter}=hunter2"
+    database = connect(url)
+    assert database.shown == "postgresql://ca:***@db/ca?sslmode=require"
+    assert bare(database.url).render_as_string() == (
+        "postgresql://ca@db/ca?sslmode=require&sslrootcert=%2Fpg.pem"
+    )
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "sslkey=/home/ca/certs/x.so:k",
+        "sslkey=a.pem&sslkey=pkcs11:k",
+        "ssl%6bey=x.so%3Ak",
+        "sslkeylogfile=/home/ca/.profile",
+        "conninfo=sslkey%3Dx.so%3Ak",  # psycopg's own, not libpq's
+        "autocommit=1",
+        "plugin=x",  # SQLAlchemy's
+        "SSLKEY=/a.pem",
+        "hush=hunter2",
+    ],
+)
+def test_a_url_starts_nothing_and_writes_nothing(parameter: str) -> None:
+    with pytest.raises(SettingsMalformed, match="is given with") as refused:
+        connect(f"postgresql://ca:hunter2@db/ca?{parameter}")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_every_parameter_of_libpq_is_passed_on_but_two() -> None:
+    known = {one.keyword.decode() for one in pq.Conninfo.get_defaults()}
+    refused = set()
+    for name in known:
+        try:
+            read_url(f"postgresql://db/ca?{name}=1")
+        except SettingsMalformed:
+            refused.add(name)
+    assert refused <= {"replication", "sslkeylogfile"}
+
+
+def test_a_url_is_spelled_in_one_way_whatever_its_order_and_secrets() -> None:
+    said = spelled("postgresql+psycopg://ca:hush@db/ca?sslmode=require&host=%2Frun&password=hush")
+    assert said == "postgresql://ca@db/ca?host=%2Frun&sslmode=require"
+    assert spelled(said) == said
+
+
+def test_a_url_that_can_be_read_in_two_ways_is_not_spelled() -> None:
+    with pytest.raises(SettingsMalformed, match="two ways"):
+        spelled("postgresql://ca:hush@good@evil/ca")
 
 
 def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import select
+import stat
 import time
 from pathlib import Path
 from typing import Protocol
@@ -91,7 +92,7 @@ def connection_lost(name: str, why: str) -> TpmConnectionLost:
 
 
 class DeviceLink:
-    """A TPM character device of the kernel, /dev/tpmrm0 (Documentation/security/tpm).
+    """A TPM character device of the kernel, /dev/tpmrm0 (Documentation/security/tpm), and no file.
 
     Opened non-blocking: write hands the command over, poll tells when the answer is there. The
     kernel's resource manager keeps our objects and sessions apart and drops them at close.
@@ -105,6 +106,13 @@ class DeviceLink:
             self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise _device_refused(path, error) from error
+        # a file of that name would be overwritten by the first command
+        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):
+            os.close(self._fd)
+            raise TpmUnreachable(
+                f"{str(path)!r} is not a TPM: no character device",
+                remedy="name the TPM's device, as in `--tpm device:/dev/tpmrm0`",
+            )
 
     def send(self, command: bytes) -> None:
         try:

@@ -146,6 +146,23 @@ def test_a_device_that_is_gone_is_told(tmp_path: Path) -> None:
         DeviceLink(tmp_path / "tpmrm0")
 
 
+def test_no_command_is_written_into_a_file_that_is_called_a_device(
+    lab: Lab, tmp_path: Path
+) -> None:
+    file = tmp_path / "tpmrm0"
+    file.write_text("somebody's own")
+    with pytest.raises(TpmUnreachable, match="no character device") as caught:
+        lab.custody(tcti=f"device:{file}").describe()
+    assert file.read_text() == "somebody's own"
+    assert "/dev/tpmrm0" in caught.value.remedy
+
+
+def test_a_pipe_is_no_device_either(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tpmrm0")
+    with pytest.raises(TpmUnreachable, match="no character device"):
+        DeviceLink(tmp_path / "tpmrm0")
+
+
 # ---------------------------------------------------------------- a TCTI of tpm2-tss
 
 SocketTpm = tuple[str, "subprocess.Popen[bytes]"]

@@ -97,6 +97,16 @@ def test_two_commands_that_the_ledger_does_not_name_are_not_explained() -> None:
         compare(twice, entries)
 
 
+@pytest.mark.parametrize("ahead", [2, 3, 1000])
+def test_a_head_that_the_ledger_explains_is_not_believed_beside_a_counter_that_went_on(
+    ahead: int,
+) -> None:
+    """Whoever deletes the head index can play any story into a new one; the counter stays."""
+    entries = ledger(9)
+    with pytest.raises(LedgerMismatch, match=f"has counted {ahead} commands after"):
+        compare(after(KNOWN, entries[8], KNOWN.count + ahead), entries)
+
+
 @given(
     history=st.lists(st.integers(1, 3), min_size=1, max_size=8),
     old=st.integers(0, 7),

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
+from ca.attestation.checkpoint import read_checkpoint, write_checkpoint
 from ca.encoding.ledger import link
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
+from ca.keys.tpm.custody import TpmCustody
 from ca.ledger.audit import Audit
 from ca.services.revocation import release, revoke
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
@@ -206,6 +209,29 @@ def rewrite(connection: sqlite3.Connection) -> None:
             details=details,
         )
         connection.execute("UPDATE ledger SET at = ?, link = ? WHERE seq = ?", [at, last, seq])
+
+
+def test_a_checkpoint_that_another_tpm_signed_is_named_although_all_it_says_is_true(
+    busy: Rig, tmp_path: Path
+) -> None:
+    with auditor(busy) as found:
+        real = read_checkpoint(found.checkpoint())
+    another = TpmCustody(
+        "embedded",
+        state_dir=tmp_path / "another",
+        lock_file=tmp_path / "lock",
+        srk_public=None,
+        on_wait=lambda _: None,
+        deadline=20.0,
+    )
+    with another.hold():
+        anchor = another.anchor(another.place_anchor(real.position.ledger))
+        position = replace(real.position, reading=anchor.read())
+        text = write_checkpoint(position, anchor.place, anchor.certify(position.qualifying))
+    forged = read_checkpoint(text)
+    assert forged.position.link == real.position.link
+    assert wrong(busy, real) == []
+    assert wrong(busy, forged) == ["ledger.checkpoint"]
 
 
 # ---------------------------------------------------------------- published lists, other files

@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from ca.attestation.checkpoint import read_checkpoint
+from ca.encoding import ledger as details
 from ca.errors import (
     LedgerMismatch,
     LedgerUnanchored,
@@ -20,6 +23,8 @@ from ca.errors import (
     TpmBroken,
     TpmStateMissing,
 )
+from ca.failpoints import arm
+from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
@@ -35,6 +40,7 @@ from ca.keys.tpm.return_codes import (
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.root import init_root
 from ca.services.revocation import cut_crls, release, revoke
+from ca.store.repository import open_store
 from tests.keys.tpm.links import Changing, Recorder, Refusing, lost
 from tests.ledger.benches import (
     audited,
@@ -45,6 +51,7 @@ from tests.ledger.benches import (
     events,
     put_back,
     reading,
+    shell,
     wrong,
 )
 from tests.services.rig import CRL_DAYS, PLAN, Rig, Unwritable, cut, issue, issue_one, order
@@ -243,6 +250,33 @@ def test_an_index_made_anew_holds_another_story(rig: Rig) -> None:
         issue(facility, order())
 
 
+def test_a_head_made_anew_that_was_told_an_old_story_is_given_away_by_its_counter(
+    rig: Rig, old: Path
+) -> None:
+    """The database is the one from before the revocation, and the head is as it was then."""
+    put_back(rig, old)
+    with closing(open_store(rig.path / "homeca.db")) as store:
+        entries = list(store.ledger())
+    links = {entry.seq: entry.link for entry in entries}
+    told = [
+        (details.read_details(entry.details) or {})["seq"]
+        for entry in entries
+        if entry.event == LedgerEvent.ANCHORED
+    ]
+    place, before = reading(rig)
+    delete_index(rig, place.head)
+    tpm = custody(rig)
+    with tpm.hold():
+        assert tpm.place_anchor(place.ledger) == place
+        anchor = tpm.anchor(place)
+        for seq in (*told, entries[-1].seq):
+            anchor.extend(links[seq])
+        assert anchor.read().count == before.count
+    with rig.facility() as facility, pytest.raises(LedgerMismatch, match="has counted 2 commands"):
+        issue(facility, order())
+    assert wrong(rig) == ["ledger.anchor"]
+
+
 def test_a_counter_made_anew_never_goes_back(rig: Rig) -> None:
     issue_one(rig)
     place, before = reading(rig)
@@ -319,6 +353,21 @@ def test_a_record_that_was_never_anchored_waits_for_a_person(rig: Rig, tmp_path:
         assert held == anchor.read()
 
 
+def test_an_anchor_with_a_past_is_not_placed_into_a_ledger_that_knows_of_none(rig: Rig) -> None:
+    """As with a copy of the database from before its anchor was placed."""
+    (placed,) = (n for n, event in enumerate(events(rig), 1) if event == LedgerEvent.ANCHOR_PLACED)
+    assert placed > 1, "the ledger is still the same one"
+    with shell(rig) as connection:
+        connection.execute("DELETE FROM ledger WHERE seq >= ?", [placed])
+    before = events(rig)
+    with (
+        rig.facility(settling=False) as facility,
+        pytest.raises(LedgerMismatch, match="does not know of"),
+    ):
+        init_intermediate(PLAN_BELOW, facility)
+    assert events(rig) == before
+
+
 # ---------------------------------------------------------------- failures and crashes
 
 
@@ -348,6 +397,37 @@ def test_a_failed_ceremony_leaves_entries_that_the_next_command_anchors(rig: Rig
     audit = audited(rig)
     assert audit.found is not None
     assert audit.found.waiting == 0
+
+
+def test_a_counter_that_a_crash_left_behind_is_raised_by_the_next_command(rig: Rig) -> None:
+    """What the ledger then says of the counter is what the TPM holds."""
+    _, before = reading(rig)
+    with rig.facility() as facility:
+        arm(_dying_at("anchor.extended"))
+        try:
+            with pytest.raises(_Death):
+                issue(facility, order())
+        finally:
+            arm(None)
+    assert reading(rig)[1].count == before.count
+    issue_one(rig, "next")
+    with closing(open_store(rig.path / "homeca.db")) as store:
+        anchored = next(iter(store.ledger_notes(LedgerEvent.ANCHORED)))
+    said = details.read_details(anchored.details) or {}
+    assert said["count"] == before.count + 1
+    assert reading(rig)[1].count == before.count + 2
+
+
+class _Death(BaseException):
+    """The process ends here."""
+
+
+def _dying_at(point: str) -> Callable[[str], None]:
+    def trap(passed: str) -> None:
+        if passed == point:
+            raise _Death
+
+    return trap
 
 
 @pytest.mark.parametrize(

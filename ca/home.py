@@ -29,7 +29,7 @@ from ca.files import (
     read_bounded,
     write_whole,
 )
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 
 
 def default_home() -> Path:
@@ -201,9 +201,27 @@ class Home(Struct, frozen=True):
             raise StoreGone(
                 f"the record of what was issued is gone from {str(self.path)!r}, "
                 f"and its keys are there ({', '.join(keys)})",
-                remedy="put the newest homeca.db back: `homeca restore BACKUP --home DIRECTORY` "
-                "brings one out of a backup; for a new CA take another --home",
+                remedy=self._way_back(),
             )
+
+    def _way_back(self) -> str:
+        """The commands. What was revoked after the backup stands in the lists, if anywhere; what
+        SQLite left beside the lost record must not be taken for a part of the copy.
+        """
+        home, joined = shell_word(self.path), self.crl / "openvpn.pem"
+        lists = f"--crl {shell_word(joined)} " if joined.exists() else ""
+        left = [shell_word(path) for path in sorted(self.path.glob("homeca.db-*"))]
+        commands = (
+            f"homeca restore BACKUP --home DIRECTORY {lists}--accept-older",
+            *([f"rm {' '.join(left)}"] if left else []),
+            f"cp DIRECTORY/homeca.db {home}/",
+            f"homeca audit accept --home {home} --reason TEXT",
+            f"homeca crl --home {home}",
+        )
+        return (
+            "bring the newest copy of it back, by its backup: "
+            f"{', '.join(f'`{one}`' for one in commands)}; for a new CA take another --home"
+        )
 
     def require(self) -> None:
         """Raises: HomeMissing, HomeNotPrivate, StoreGone."""

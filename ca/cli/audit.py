@@ -135,8 +135,9 @@ def accept(
     """Take this record for true although its anchor says otherwise, and anchor it anew.
 
     For a database restored from a backup when there is no newer one, and for a TPM that was
-    replaced. What was issued and revoked after the copy was made is forgotten: those certificates
-    are good again in the eyes of this CA. The ledger says for ever when and why it was accepted.
+    replaced. What the published lists in the home revoke and the record does not is revoked again.
+    Whatever else was issued or revoked after the copy was made is forgotten: those certificates are
+    good again in the eyes of this CA. The ledger says for ever when and why it was accepted.
 
     Example: homeca audit accept --reason "disk died, restored the backup of 20 November"
     """

@@ -185,23 +185,50 @@ def accept_record(
     as_json: bool,
 ) -> None:
     """Ask, then accept."""
-    with _auditor(home, tpm, owner_file=owner_file) as (_, auditor):
+    from ca.services.forgotten import what_lists_know
+    from ca.services.relisting import own_lists, record_again
+
+    with _auditor(home, tpm, owner_file=owner_file) as (place, auditor):
         found = list(auditor.audit(ask_tpm=True).violations())
         for violation in found:
             say(_text(violation))
+        lists = own_lists(place, auditor.store)
+        known = what_lists_know(lists, auditor)
+        again = len(known.lines) + len(known.compromises)
+        for one in known.violations:
+            warn(
+                f"the lists in {visible(str(place.crl))} know what this record lacks: "
+                f"{visible(one.text)}"
+            )
+            if one.remedy:
+                say(f"   try: {visible(one.remedy)}")
+        if again:
+            say("what they revoke is revoked again")
         if ask and not typer.confirm("Take this record for true for ever?", err=True):
             raise typer.Abort
+        record_again(known, lists, auditor.store, at=auditor.clock())
         reading, agreed = auditor.keeper.accept(reason)
         entry = auditor.store.ledger_end()
     if as_json:
-        document(entry=entry.seq, agreed=agreed, count=reading.count, violations=len(found))
+        document(
+            entry=entry.seq,
+            agreed=agreed,
+            count=reading.count,
+            violations=len(found),
+            revoked_again=again,
+            forgotten=[{"rule": one.rule, "text": one.text} for one in known.violations],
+        )
         return
     result(f"accepted: entry {entry.seq} of the ledger says so, and the TPM holds it")
+    if again:
+        result(f"revoked again: {many(again, 'certificate')}, as the published lists say")
+        say("next: `homeca crl`")
     if agreed:
         say("note: the ledger and its anchor agreed anyway")
     else:
         warn(
-            "certificates issued or revoked after this copy was made are forgotten: revoke again "
-            "what was revoked, run `homeca crl`, and look for files of certificates that "
-            "`homeca audit verify FILE` does not know"
+            "certificates issued after this copy was made are forgotten, and revocations that no "
+            f"list in {visible(str(place.crl))} has: revoke again what was revoked, run "
+            "`homeca crl`, and look for files of certificates that `homeca audit verify FILE` does "
+            "not know"
         )

@@ -6,7 +6,10 @@ server still has is signed by this CA, so what it says can be taken over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,15 +18,23 @@ from ca.encoding.crl import crl_entry
 from ca.encoding.facts import CrlFacts
 from ca.errors import Violation
 from ca.interfaces.issuing import IssuerRecord, State
+from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason, Revocation, RevokedEntry
-from ca.interfaces.values import Serial, serial_text
+from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import ONE_SECOND, Serial, serial_text
 from ca.policy.revoking import worsens
-from ca.services.facility import Facility
 from ca.services.publication import revocation_of
 from ca.services.trust import is_list_of
 
 #: issuer_id, serial, revocation, entry: as the store takes it.
 Line = tuple[int, Serial, Revocation, bytes]
+
+
+class Recorded(Protocol):
+    """The part of a facility that is compared."""
+
+    @property
+    def store(self) -> CertificateStore: ...
 
 
 class Forgotten(Struct, frozen=True):
@@ -37,7 +48,7 @@ class Forgotten(Struct, frozen=True):
     compromises: tuple[Line, ...]
 
 
-def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
+def what_lists_know(lists: Sequence[CrlFacts], facility: Recorded) -> Forgotten:
     """Lists of issuers of this record, signed by them; what others signed says nothing."""
     violations: list[Violation] = []
     lines: list[Line] = []
@@ -72,7 +83,7 @@ def what_lists_know(lists: Sequence[CrlFacts], facility: Facility) -> Forgotten:
     return Forgotten(tuple(violations), tuple(lines), tuple(compromises))
 
 
-def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) -> list[Violation]:
+def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Recorded) -> list[Violation]:
     """Numbers above the highest of the record: cut after the backup was made."""
     if not issuer.has_key:
         return []
@@ -83,11 +94,11 @@ def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility) ->
     if not later:
         return []
     which = f"CRL {later[0]}" if len(later) == 1 else f"CRLs {later[0]} to {later[-1]}"
-    return [Violation("backup.crl", f"{which} of {issuer.subject}, cut later than this backup")]
+    return [Violation("backup.crl", f"{which} of {issuer.subject}, cut later than this record")]
 
 
 def _lacking(
-    issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Facility
+    issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Recorded
 ) -> Iterator[tuple[Line, RevokedEntry | None]]:
     """By serial, each entry that says more than the record, and the line of the record.
 
@@ -97,6 +108,7 @@ def _lacking(
         return
     newest = max(own, key=lambda facts: facts.tbs.number or 0)
     known = {line.serial: line for line in facility.store.revoked(issuer.id, expired_since=None)}
+    released = cache(lambda: _released(issuer, facility))  # the whole ledger, for a hold alone
     for entry in sorted(newest.tbs.entries, key=lambda entry: entry.serial):
         serial = Serial(entry.serial)
         line = known.get(serial)
@@ -104,10 +116,24 @@ def _lacking(
         if line is not None and worsens(line, said.reason):
             # the record's date stays
             yield _line(issuer.id, serial, replace(said, revoked_at=line.revoked_at)), line
-        elif line is None or (
-            line.reason is Reason.CERTIFICATE_HOLD and said.reason is not line.reason
+        elif line is not None:
+            if line.reason is Reason.CERTIFICATE_HOLD and said.reason is not line.reason:
+                yield _line(issuer.id, serial, said), line
+        elif said.reason is not Reason.CERTIFICATE_HOLD or (
+            released().get(serial, said.revoked_at - ONE_SECOND) < said.revoked_at
         ):
             yield _line(issuer.id, serial, said), line
+
+
+def _released(issuer: IssuerRecord, facility: Recorded) -> Mapping[Serial, datetime]:
+    """When each was last taken back: a hold from before then is not forgotten, it is over."""
+    return {
+        entry.serial: entry.moment
+        for entry in facility.store.ledger()
+        if entry.event == LedgerEvent.RELEASED
+        and entry.issuer_id == issuer.id
+        and entry.serial is not None
+    }
 
 
 def _line(issuer_id: int, serial: Serial, said: Revocation) -> Line:

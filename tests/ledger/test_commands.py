@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import run
-from tests.house import House
+from tests.cli.running import Said, run
+from tests.house import House, make_request
 from tests.interop.homeca import CHECKOUT
 
 
@@ -97,6 +97,89 @@ def test_an_accepted_database_is_in_order_again(house: House, old: Path) -> None
     assert "are forgotten" in said.messages
     assert run(house, "audit", "verify").status == 0
     assert "reason=disk died" in run(house, "audit", "log").text
+
+
+def shown(house: House, stem: str) -> tuple[str, str | None, str | None]:
+    told = house.homeca.json("show", house.serial(stem))
+    return told["state"], told.get("reason"), told.get("revoked_at")
+
+
+def accept(house: House) -> Said:
+    said = run(house, "audit", "accept", "--reason", "disk died", "--yes")
+    assert said.status == 0, said.messages
+    return said
+
+
+def test_what_a_published_list_revokes_stays_revoked_in_an_accepted_database(
+    house: House, old: Path
+) -> None:
+    house.homeca.must("revoke", house.file("parked.crt"), "--reason", "superseded")
+    house.homeca.must("crl")
+    before = {stem: shown(house, stem) for stem in ("laptop", "parked", "lost")}
+    set_back(house, old)
+    said = accept(house)
+    assert house.serial("laptop") in said.messages
+    assert "revoked again: 2 certificates" in said.text
+    cut = house.homeca.json("crl")["crls"]
+    assert {stem: shown(house, stem) for stem in before} == before
+    assert [one["entries"] for one in cut] == [0, 3]
+    assert all(one["number"] > 1000 for one in cut), "numbers that may be out there are left out"
+    assert run(house, "audit", "verify").status == 0
+
+
+def test_a_worse_reason_on_a_published_list_is_taken_over_by_an_accepted_database(
+    house: House, tmp_path: Path
+) -> None:
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "superseded")
+    copy = tmp_path / "old.db"
+    shutil.copy(house.home / "homeca.db", copy)
+    house.homeca.must("revoke", house.file("laptop.crt"), "--reason", "keyCompromise")
+    house.homeca.must("crl")
+    before = shown(house, "laptop")
+    set_back(house, copy)
+    accept(house)
+    assert shown(house, "laptop") == before
+    assert before[1] == "keyCompromise"
+    assert run(house, "crl").status == run(house, "audit", "verify").status == 0
+
+
+def test_a_list_that_this_ca_did_not_sign_revokes_nothing_in_an_accepted_database(
+    house: House, old: Path
+) -> None:
+    house.homeca.must("crl")
+    for path in (house.home / "crl").glob("*.pem"):
+        path.unlink()
+    for path in (house.home / "crl").glob("*.crl"):
+        octets = bytearray(path.read_bytes())
+        octets[-1] ^= 1
+        path.write_bytes(octets)
+    set_back(house, old)
+    said = accept(house)
+    assert "revoked again" not in said.text
+    assert shown(house, "laptop")[0] == "valid"
+
+
+def test_a_hold_that_was_taken_back_since_the_list_is_not_put_on_again(house: House) -> None:
+    house.homeca.must("revoke", house.file("parked.crt"), "--reason", "removeFromCRL")
+    said = accept(house)
+    assert "revoked again" not in said.text
+    assert shown(house, "parked")[0] == "valid"
+
+
+def test_a_revoked_certificate_that_an_accepted_database_does_not_know_is_named(
+    house: House, tmp_path: Path
+) -> None:
+    copy = tmp_path / "old.db"
+    shutil.copy(house.home / "homeca.db", copy)
+    make_request(house.place, "later", "DNS:later.home.arpa")
+    house.homeca.must("sign", house.file("later.csr"), "--profile", "vpn-client")
+    house.homeca.must("revoke", house.file("later.crt"), "--reason", "keyCompromise")
+    house.homeca.must("crl")
+    set_back(house, copy)
+    said = accept(house)
+    assert house.serial("later") in said.messages
+    assert "homeca init-intermediate" in said.messages
+    assert "revoked again" not in said.text
 
 
 def test_a_row_changed_by_hand_is_named_with_its_serial(house: House) -> None:

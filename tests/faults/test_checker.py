@@ -5,14 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.faults.checker import Sight, acknowledged, look, signed, spoken, still
+from tests.faults.checker import (
+    Sight,
+    acknowledged,
+    afterwards,
+    left_running,
+    look,
+    main,
+    signed,
+    spoken,
+    still,
+)
 from tests.faults.commands import COMMANDS
-from tests.faults.running import Ended, run, warm
+from tests.faults.running import Ended, Stop, run, warm
 from tests.faults.worlds import SECRET, Worlds, build
 from tests.house import lawless
 from tests.interop.programs import require
@@ -116,6 +128,15 @@ def test_the_checker_names_the_invariant_that_is_broken(place: Path, what: str) 
     assert invariant in found(place, before)
 
 
+def test_a_compromise_that_is_called_something_milder_later_is_told(place: Path) -> None:
+    sql(place, "UPDATE revocations SET reason = 'keyCompromise'")
+    before = look(place)
+    sql(place, "UPDATE revocations SET reason = 'superseded'")
+    lost = _serials(place)["lost"]
+    told = [violation for violation in still(place, before) if violation.startswith("I7")]
+    assert told == [f"I7 the key of {lost} was compromised and is not any more"]
+
+
 def ended(out: str = "", err: str = "", status: int = 0) -> Ended:
     return Ended(("sign",), status, out, err, ())
 
@@ -153,3 +174,159 @@ def test_a_signature_without_a_row_is_told(place: Path) -> None:
     done = run(place, COMMANDS["sign"].arguments, watch=True)
     assert list(signed(now, look(place), done.passages.count("signature.asking"))) == []
     shutil.rmtree(place)
+
+
+# ---------------------------------------------------------------- how it goes on
+
+#: In place of the program, as `tests.faults.running.start` takes it.
+IDLE = ("true",)
+REFUSING = ("false",)
+#: The program itself, heard and not heard.
+ALOUD = ("env",)
+MUTE = ("sh", "-c", 'exec "$@" 2>/dev/null', "sh")
+
+
+def failing(command: str) -> tuple[str, ...]:
+    """All others are content; this one refuses as it should, with a reason that is none here."""
+    words = "printf 'homeca: no room [store.unwritable]\\n   try: make some\\n' >&2; exit 4"
+    return ("sh", "-c", f'case " $* " in *" {command} "*) {words};; esac', "sh")
+
+
+def went_on(
+    place: Path, *, before: Sight | None = None, through: Sequence[str] = IDLE
+) -> list[str]:
+    """`afterwards` of a home that no command changes any more, so that it stays as it is."""
+    return list(afterwards(place, ("list", "--all"), before or Sight(), through=through))
+
+
+LEFT: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "an open row": (
+        "I6 1 serials are open for ever",
+        lambda p: newest(p, "UPDATE certificates SET state = 'intended'"),
+    ),
+    "an open row nobody spoke of": (
+        "I6 the open serial ",
+        lambda p: newest(p, "UPDATE certificates SET state = 'reserved'"),
+    ),
+    "an issuer that is never ready": (
+        "I6 intermediate-1 is pending for ever",
+        lambda p: sql(p, "UPDATE issuers SET state = 'pending' WHERE slug = 'intermediate-1'"),
+    ),
+    "a revocation on no CRL": (
+        "I7 {old} is revoked for superseded; on the CRL: None",
+        lambda p: _revoke_old(p),
+    ),
+    "another reason on the CRL": (
+        "I7 {lost} is revoked for keyCompromise; on the CRL: superseded",
+        lambda p: sql(p, "UPDATE revocations SET reason = 'keyCompromise'"),
+    ),
+    "a reason the CRL gives and the record does not": (
+        "I7 {lost} is revoked for unspecified; on the CRL: superseded",
+        lambda p: sql(p, "UPDATE revocations SET reason = 'unspecified'"),
+    ),
+    "a CRL that is not published": (
+        "I7 root.crl is not published",
+        lambda p: (p / "home/crl/root.crl").unlink(),
+    ),
+    "a published CRL that is not the recorded one": (
+        "I8 intermediate-1.crl is not the CRL that is recorded",
+        lambda p: sql(p, "UPDATE crls SET this_update = this_update + 1 WHERE issuer_id = 2"),
+    ),
+    "an open key": ("I9 home/keys/root.tss has", lambda p: (p / "home/keys/root.tss").chmod(0o644)),
+}
+
+
+def _serials(place: Path) -> dict[str, str]:
+    """Of the two devices, as the checker writes them."""
+    rows = look(place).rows
+    return {
+        name: serial.hex()
+        for name in ("old", "lost")
+        for (_, serial), row in rows.items()
+        if f"{name}.home.arpa" in row.subject
+    }
+
+
+def _revoke_old(place: Path) -> None:
+    sql(
+        place,
+        "INSERT INTO revocations (issuer_id, serial, not_after, revoked_at, reason, entry) "
+        "SELECT issuer_id, serial, not_after, created_at, 'superseded', x'3000' "
+        "FROM certificates WHERE subject LIKE '%old.home.arpa%'",
+    )
+
+
+def test_nothing_is_told_of_a_home_that_stays_as_it_was(place: Path) -> None:
+    assert went_on(place) == []
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_the_owner_is_left_with_is_told(place: Path, what: str) -> None:
+    text, damage = LEFT[what]
+    expected = text.format(**_serials(place))
+    damage(place)
+    assert [violation for violation in went_on(place) if violation.startswith(expected)] != []
+
+
+def test_a_revocation_may_leave_the_crl_when_its_certificate_has_ended(place: Path) -> None:
+    _revoke_old(place)
+    sql(place, "UPDATE certificates SET not_after = 1 WHERE subject LIKE '%old.home.arpa%'")
+    assert [violation for violation in went_on(place) if "on the CRL" in violation] == []
+
+
+@pytest.mark.parametrize(
+    ("less_number", "less_seconds", "told"), [(1, 1, 0), (1, 0, 1), (0, 1, 1), (0, 0, 1)]
+)
+def test_a_crl_that_does_not_come_after_the_one_before_is_told(
+    place: Path, less_number: int, less_seconds: int, told: int
+) -> None:
+    """Both its number and its thisUpdate are higher."""
+    now = look(place)
+    root, (number, this_update) = next(iter(now.crls.items()))
+    earlier = {root: (number - less_number, this_update - less_seconds)}
+    before = replace(now, crls=earlier)
+    assert [violation.split()[0] for violation in went_on(place, before=before)] == ["I8"] * told
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("list", "I13 again: status 4: homeca: no room [store.unwritable]"),
+        ("crl", "I7 no CRL can be cut: homeca: no room [store.unwritable]"),
+        ("check", "I13 check: homeca: no room [store.unwritable]"),
+    ],
+)
+def test_a_command_that_fails_again_is_told(place: Path, command: str, told: str) -> None:
+    violations = went_on(place, through=failing(command))
+    assert [violation.splitlines()[0] for violation in violations] == [told]
+
+
+def test_a_command_that_fails_again_without_a_word_is_told_each_time(place: Path) -> None:
+    told = [violation.split()[0] for violation in went_on(place, through=REFUSING)]
+    assert told == ["I12", "I13", "I12", "I7", "I12", "I13"]
+
+
+def test_an_open_serial_is_settled_aloud_and_a_silence_is_told(place: Path) -> None:
+    before = look(place)
+    run(place, COMMANDS["sign"].arguments, stop=Stop("signature.asking"))
+    ((_, serial),) = look(place).open_rows
+    shutil.copytree(place, place.with_name("other"))
+    arguments = COMMANDS["sign"].arguments
+
+    assert list(afterwards(place, arguments, before, through=ALOUD)) == []
+    assert list(afterwards(place.with_name("other"), arguments, before, through=MUTE)) == [
+        f"I6 the open serial {serial.hex()} was settled in silence"
+    ]
+
+
+def test_a_process_left_with_the_tpm_is_told(place: Path) -> None:
+    assert list(left_running(place)) == []
+    with subprocess.Popen(["sleep", "60"], cwd=place / "home/tpm") as left:
+        try:
+            told = [f"I14 process {left.pid} still runs the TPM"]
+            assert list(left_running(place)) == told
+            assert went_on(place) == told
+            assert main(str(place)) == 1
+        finally:
+            left.kill()
+    assert main(str(place)) == 0

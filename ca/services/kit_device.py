@@ -17,18 +17,19 @@ from ca.services.facility import Facility
 
 
 def find_named(
-    name: str, kind: str, facility: Facility, *, now: datetime
+    name: str, kind: str, facility: Facility, *, now: datetime, revoked: bool = False
 ) -> CertificateRecord | None:
     """The newest good certificate of the device called so, fit for the kit; None if there is none.
 
-    name:   a value of subjectAltName, the commonName, or the first label of one of them.
-    Raises: NotFound when the label stands for several devices.
+    name:    a value of subjectAltName, the commonName, or the first label of one of them.
+    revoked: the newest that would be good, were it not revoked or on hold.
+    Raises:  NotFound when the label stands for several devices.
     """
     purpose = KINDS[kind].purpose
     exact: CertificateRecord | None = None
     short: dict[str, CertificateRecord] = {}
     wanted = name.casefold()
-    for record, tbs in live_certificates(name, purpose, facility, now=now):
+    for record, tbs in live_certificates(name, purpose, facility, now=now, revoked=revoked):
         names = _called(tbs)
         if wanted in names:
             exact = record
@@ -60,10 +61,13 @@ def _called(tbs: TbsFacts) -> list[str]:
 
 
 def live_certificates(
-    text: str, purpose: str, facility: Facility, *, now: datetime
+    text: str, purpose: str, facility: Facility, *, now: datetime, revoked: bool = False
 ) -> Iterator[tuple[CertificateRecord, TbsFacts]]:
-    """Issued, unrevoked, unexpired certificates of a purpose that mention `text`, oldest first."""
-    query = CertificateQuery(states=(State.ISSUED,), revoked=False, expires_after=now, text=text)
+    """Issued, unexpired certificates of a purpose that mention `text`, oldest first.
+
+    revoked: those that are, for good or on hold; else those that are not.
+    """
+    query = CertificateQuery(states=(State.ISSUED,), revoked=revoked, expires_after=now, text=text)
     for record in facility.store.certificates(query):
         if record.der is None:
             continue

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ca.encoding.containers import MAX_CRLS_FILE, read_crls
 from ca.encoding.facts import TbsFacts
 from ca.encoding.inspect import read_certificate, read_crl
-from ca.errors import KitRefused, NotFound
+from ca.errors import KitRefused
 from ca.files import read_bounded
 from ca.interfaces.issuing import CertificateRecord, IssuerState, Role, State
 from ca.interfaces.values import serial_text
@@ -28,10 +28,17 @@ from ca.names.general import DNSName, IPName, parse_general_name
 from ca.names.showing import visible
 from ca.services.crl_files import JOINED
 from ca.services.facility import Authority, Facility, authorities, root_of
+from ca.services.kit_absence import absence, absence_noted, withdrawal
 from ca.services.kit_device import live_certificates
 from ca.services.kit_pkcs12 import Pkcs12Wish, device_pkcs12
 from ca.services.profile_signing import sign_profile
 from ca.services.publication import compare
+
+#: What can still be done about a rule that the CA itself breaks, said once.
+_REMEDIES = {
+    "[SS5]": "where strongSwan says so, try a newer one, or begin another CA for it, without "
+    "--permit-ip: `homeca init-root --home DIR --name NAME --permit-dns DOMAIN`",
+}
 
 
 class KitOrder(Struct, frozen=True, kw_only=True):
@@ -64,7 +71,7 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
     now = facility.check_clock()
     about = KINDS[order.kind]
     found = authorities(facility.store)
-    authority = _authority(order, found, now=now)
+    authority = _authority(order, found, facility, now=now)
     root = authority.chain[-1] if authority is not None else root_of(found).chain[-1]
     alive = _alive(found, authority, root, facility, now=now)
     warnings: list[str] = []
@@ -76,6 +83,9 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
     servers = tuple(
         _server(host, about, found, facility, warnings, now=now) for host in order.servers
     )
+    for rule, remedy in _REMEDIES.items():
+        if any(one.endswith(rule) for one in warnings):
+            warnings.append(remedy)
     facts = KitFacts(
         kind=order.kind,
         name=order.name,
@@ -95,7 +105,7 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
     if order.pkcs12 is not None:
         facts = replace(facts, pkcs12=device_pkcs12(order.pkcs12, facts, about))
     if about.tpm and record is None:
-        warnings.append("no certificate has been issued yet: the kit helps to ask for one")
+        warnings.append(absence_noted(order.name, order.kind, facility, now=now))
     sign = (lambda octets: octets) if order.unsigned else _signing(facility)
     return build(replace(facts, warnings=tuple(warnings)), sign)
 
@@ -107,22 +117,23 @@ def _signing(facility: Facility) -> Callable[[bytes], bytes]:
 # ---------------------------------------------------------------- its issuers
 
 
-def _authority(order: KitOrder, found: tuple[Authority, ...], *, now: datetime) -> Authority | None:
+def _authority(
+    order: KitOrder, found: tuple[Authority, ...], facility: Facility, *, now: datetime
+) -> Authority | None:
     """Who issued the certificate. Raises: KitRefused, NotFound."""
     record = order.record
     if record is None:
         if KINDS[order.kind].need is Need.CERTIFICATE:
-            raise NotFound(
-                f"no valid certificate for {visible(order.name)!r} fits a kit for {order.kind}",
-                remedy=f"sign its request with --profile {KINDS[order.kind].profile} first",
-            )
+            raise absence(order.name, order.kind, facility, now=now)
         return None
     serial = serial_text(record.serial)
-    if record.is_revoked or record.state is not State.ISSUED or record.der is None:
+    if record.state is not State.ISSUED or record.der is None:
         raise KitRefused(
-            f"serial {serial} is revoked or was never finished",
+            f"serial {serial} was never finished",
             remedy="make the kit of another certificate: `homeca list`",
         )
+    if record.revocation is not None:
+        raise withdrawal(record, record.revocation, order.name, order.kind)
     if record.not_after <= now:
         raise KitRefused(
             f"serial {serial} ended on {record.not_after:%Y-%m-%d}",

@@ -99,8 +99,8 @@ def test_a_label_that_two_devices_share_is_refused_with_their_serials(vpn_house:
     [
         (("nobody", "--for", "openvpn-file", "--server", HOST), "no valid certificate"),
         (("nas", "--for", "openvpn-file", "--server", HOST), "no valid certificate"),
-        (("lost", "--for", "openvpn-file", "--server", HOST), "no valid certificate"),
-        (("parked", "--for", "strongswan-linux", "--server", HOST), "no valid certificate"),
+        (("lost", "--for", "openvpn-file", "--server", HOST), "was revoked (keyCompromise)"),
+        (("parked", "--for", "strongswan-linux", "--server", HOST), "is on hold"),
         (("laptop", "--for", "openvpn-file"), "needs the host"),
         (("laptop", "--for", "openvpn-server"), "no valid certificate"),
         (("laptop", "--for", "iphone", "--server", HOST), "needs the device's key"),
@@ -127,11 +127,63 @@ def test_a_kit_that_cannot_be_is_refused_in_a_sentence_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_revoked_certificate_named_by_its_serial_is_refused(common_vpn_house: House) -> None:
-    serial = common_vpn_house.serial("lost")
-    done = common_vpn_house.homeca.run("kit", serial, "--for", "openvpn-file", "--server", HOST)
+@pytest.mark.parametrize("by", ["serial", "name", "label"])
+def test_a_kit_says_what_became_of_the_certificate_and_nothing_that_undoes_it(
+    common_vpn_house: House, by: str
+) -> None:
+    remedies = {}
+    for stem, problem in (("lost", "was revoked (keyCompromise)"), ("parked", "is on hold")):
+        serial = common_vpn_house.serial(stem)
+        word = {"serial": serial, "name": f"{stem}.home.arpa", "label": stem}[by]
+        done = common_vpn_house.homeca.run("kit", word, "--for", "openvpn-file", "--server", HOST)
+        assert done.returncode == 3
+        assert f"serial {serial}, {problem}" in done.stderr
+        assert "sign its request" not in done.stderr
+        remedies[stem] = done.stderr.partition("try: ")[2]
+    assert "make a new key on the device and a new request from it" in remedies["lost"]
+    serial = common_vpn_house.serial("parked")
+    assert f"`homeca revoke {serial} --reason removeFromCRL`" in remedies["parked"]
+
+
+def test_a_kit_that_asks_for_a_certificate_says_that_the_one_there_was_is_on_hold(
+    common_vpn_house: House, tmp_path: Path
+) -> None:
+    for stem, word in (
+        ("parked", "is on hold: release it"),
+        ("lost", "another one, for a new key"),
+    ):
+        told = common_vpn_house.homeca.json(
+            *("kit", f"{stem}.home.arpa", "--for", "openvpn-linux-tpm", "--server", HOST),
+            *("--out", tmp_path / stem),
+        )
+        assert [word in one for one in told["warnings"]] == [True], told["warnings"]
+
+
+def test_what_was_only_superseded_is_signed_again(vpn_house: House) -> None:
+    vpn_house.homeca.must("revoke", vpn_house.file("laptop.crt"), "--reason", "superseded")
+    words = ("kit", "laptop", "--for", "openvpn-file", "--server", HOST)
+    done = vpn_house.homeca.run(*words)
     assert done.returncode == 3
-    assert "revoked" in done.stderr
+    assert "was revoked (superseded)" in done.stderr
+    assert "sign its request with --profile vpn-client first" in done.stderr
+    vpn_house.homeca.must(
+        "sign", vpn_house.file("laptop.csr"), "--profile", "vpn-client", "--force"
+    )
+    vpn_house.homeca.must(*words)
+
+
+def test_the_remedy_of_a_kit_for_a_device_on_hold_works_and_no_other_way_does(
+    vpn_house: House,
+) -> None:
+    homeca, words = vpn_house.homeca, ("kit", "parked", "--for", "openvpn-file", "--server", HOST)
+    request = ("sign", vpn_house.file("parked.csr"), "--profile", "vpn-client", "--force")
+    refused = homeca.run(*request)
+    assert refused.returncode == 3
+    assert "on hold" in refused.stderr
+    (release,) = re.findall("`homeca (revoke [^`]+)`", homeca.run(*words).stderr)
+    assert f"`homeca {release}`" in refused.stderr
+    homeca.must(*release.split())
+    homeca.must(*words)
 
 
 def test_a_folder_that_is_there_is_not_touched_without_force(
@@ -343,7 +395,10 @@ def test_strongswan_is_warned_of_constraints_that_its_debian_12_version_cannot_r
     """The house permits addresses; OpenVPN does not mind."""
     page = " ".join((kits.file("strongswan-linux") / "README.txt").read_text().split())
     assert page.count("[SS5]") == 2
-    assert "[SS5]" not in (kits.file("openvpn-file") / "README.txt").read_text()
+    assert page.count("without --permit-ip: `homeca init-root --home DIR") == 1
+    other = (kits.file("openvpn-file") / "README.txt").read_text()
+    assert "[SS5]" not in other
+    assert "--permit-ip" not in other
 
 
 def test_json_lists_the_files(common_vpn_house: House, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_the_key_of_an_issuer_is_refused() -> None:
         (
             Reason.CERTIFICATE_HOLD,
             "key.on-hold",
-            f"`homeca revoke 07 --reason removeFromCRL`",
+            "`homeca revoke 07 --reason removeFromCRL`",
         ),
     ],
 )

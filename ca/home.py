@@ -76,6 +76,15 @@ def refuse_as_output(path: Path) -> None:
             )
 
 
+def way_back_of_tpm(state_dir: Path) -> str:
+    """The remedy for a software TPM that is gone or damaged: `restore` takes only an empty home."""
+    return (
+        f"put the newest copy of {str(state_dir)!r} back: `homeca restore BACKUP --home "
+        "DIRECTORY` brings one out of a backup made with --include-software-tpm, no other holds "
+        "it; without either, begin a new CA in another --home"
+    )
+
+
 class Home(Struct, frozen=True):
     """Paths only; `make` creates them, `require` insists on them."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from ca.home import Home
+from ca.home import Home, way_back_of_tpm
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import (
     CertificateCounts,
@@ -146,8 +146,7 @@ def _of_custody(custody: Custody | None, home: Home) -> Iterator[Concern]:
             "custody.state-missing",
             f"the software TPM with the keys is gone: no {str(home.tpm_state)!r}; nothing can be "
             "signed",
-            f"put the newest copy of {str(home.tpm)!r} back, or restore a backup made with "
-            "--include-software-tpm; without either, begin a new CA in another --home",
+            way_back_of_tpm(home.tpm),
         )
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
         yield Concern(

@@ -98,6 +98,9 @@ def test_a_software_tpm_whose_state_is_gone_needs_attention(house: House, gone: 
     request, profile = house.file("laptop.csr"), "vpn-client"
     refused = house.homeca.run("sign", request, "--profile", profile, "--out", "-")
     assert (refused.returncode, "custody.tpm-state-missing" in refused.stderr) == (4, True)
+    remedies = {one.rule: one.remedy for one in at(house).concerns}
+    assert "--include-software-tpm" in remedies["custody.state-missing"]
+    assert remedies["custody.state-missing"] in refused.stderr, "one loss, two remedies"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from ca.errors import (
     TpmStateUnwritable,
     TpmUnreachable,
 )
+from ca.home import way_back_of_tpm
 from ca.keys.tpm.link import (
     HEADER,
     answer_length,
@@ -209,7 +210,7 @@ class EmbeddedTpm:
             last = said.splitlines()[-1].removeprefix("swtpm: ") if said else "it did not say why"
             return TpmStateDamaged(
                 f"swtpm cannot use its state in {str(self._state_dir)!r}: {last!r}",
-                remedy="restore that directory from the last backup of the CA's home",
+                remedy=way_back_of_tpm(self._state_dir),
             )
         return connection_lost(self.name, "swtpm ended" if status is not None else "no swtpm")
 
@@ -223,7 +224,7 @@ def _prepare(state_dir: Path, *, manufacture: bool) -> None:
     if not manufacture and not state.exists():
         raise TpmStateMissing(
             f"the software TPM that holds this CA's keys is gone: no {str(state)!r}",
-            remedy="restore that directory from the last backup of the CA's home",
+            remedy=way_back_of_tpm(state_dir),
         )
     state_dir.mkdir(mode=0o700, exist_ok=True)
     found = state_dir.stat()

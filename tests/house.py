@@ -82,7 +82,7 @@ def make_request(place: Path, stem: str, san: str, *, subject: str | None = None
     """A P-256 key and a request for it, by openssl."""
     request = place / f"{stem}.csr"
     must(
-        "openssl", "req", "-new", "-noenc", "-newkey", "ec",
+        "openssl", "req", "-new", "-utf8", "-noenc", "-newkey", "ec",
         "-pkeyopt", "ec_paramgen_curve:P-256",
         "-keyout", place / f"{stem}.key", "-out", request,
         "-subj", subject or f"/CN={stem}.home.arpa", "-addext", f"subjectAltName={san}",

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
 
 from ca.cli.cutting import CutWish, crl_fields, cut_all, numbers_text
+from ca.cli.describing.words import worsening
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
@@ -69,29 +71,42 @@ def lost(
     """Revoke everything a lost device has, cut new CRLs, and say who refuses it from when.
 
     All live certificates with its name, and all with the same keys, are revoked in one step or
-    none is. Its keys are never certified again. `--dry-run` first shows what that is.
+    none is. Their keys are never certified again, nor are those of what the device had before and
+    was revoked for another reason. `--dry-run` first shows what that is.
 
     Example: homeca lost alice-phone.home.arpa
     """
     why = _reason(reason)
     invalidity = parse_moment(moment) if moment is not None else None
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
-        records, by_key = _find(device, found)
-        old_lists = _old_lists(records, found)
+        going = _find(device, why, found)
         if dry_run:
-            _preview(records, by_key, why, invalidity, as_json=as_json)
+            _preview(going, why, invalidity, as_json=as_json)
             return
         from ca.services.lost import effects, lose
 
+        old_lists = _old_lists(going.records, found)
         keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
         with found.changing(*keys, although_unreachable=True):
-            lose(records, why, found, invalidity=invalidity)
+            going = _find(device, why, found)  # whoever typed a PIN gave others time to sign
+            lose(going.records, why, found, invalidity=invalidity, replaced=going.replaced)
             cuts = list(cut_all(found, CutWish())) if cut else []
-        consequences = effects(records, old_lists_until=old_lists)
+        consequences = effects(going.records, old_lists_until=old_lists)
         if as_json:
-            _print_json(records, by_key, why, cuts, consequences, invalidity)
+            _print_json(going, why, cuts, consequences, invalidity)
         else:
-            _print(records, by_key, why, cuts, consequences, found)
+            _print(going, why, cuts, consequences, found)
+
+
+class Going(Struct, frozen=True, kw_only=True):
+    """What goes. by_key: ids of those that go only because they have the same key.
+
+    replaced: revoked already, for a reason that says nothing against their keys.
+    """
+
+    records: tuple[CertificateRecord, ...]
+    by_key: Collection[int]
+    replaced: tuple[CertificateRecord, ...]
 
 
 def _reason(text: str) -> Reason:
@@ -104,27 +119,30 @@ def _reason(text: str) -> Reason:
     )
 
 
-def _find(device: str, found: Facility) -> tuple[tuple[CertificateRecord, ...], Collection[int]]:
-    """By name; else by a certificate file or a serial, and then by that one's name and key.
-
-    Returns: what goes, and the ids of those that go only because they have the same key.
-    """
-    from ca.services.lost import by_key_only, certificates_of
+def _find(device: str, reason: Reason, found: Facility) -> Going:
+    """By name; else by a certificate file or a serial, and then by that one's name and key."""
+    from ca.services.lost import by_key_only, certificates_of, common_name, replaced_of
 
     store = found.store
+    name: str | CertificateRecord = device
     if Path(device).is_file():
-        record = find_certificate(device, store)
+        name = find_certificate(device, store)
     else:
         try:
             records = certificates_of(device, store, at=found.clock())
-            return records, by_key_only(records, device)
         except NotFound as unknown:
             try:
-                record = find_certificate(device, store)
+                name = find_certificate(device, store)
             except (NotFound, UsageError):
                 raise unknown from None
-    records = _with_its_name(record, found)
-    return records, by_key_only(records, record)
+    if not isinstance(name, str):
+        records = _with_its_name(name, found)
+    called = name if isinstance(name, str) else common_name(name)
+    return Going(
+        records=records,
+        by_key=by_key_only(records, name),
+        replaced=replaced_of(records, called, store) if reason.is_compromise else (),
+    )
 
 
 def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[CertificateRecord, ...]:
@@ -170,30 +188,26 @@ def _because(record: CertificateRecord, by_key: Collection[int]) -> str:
     return ", for it has the same key" if record.id in by_key else ""
 
 
-def _preview(
-    records: tuple[CertificateRecord, ...],
-    by_key: Collection[int],
-    reason: Reason,
-    invalidity: datetime | None,
-    *,
-    as_json: bool,
-) -> None:
+def _preview(going: Going, reason: Reason, invalidity: datetime | None, *, as_json: bool) -> None:
     if as_json:
         document(
             dry_run=True,
-            would_revoke=[_fields(record, by_key) for record in records],
+            would_revoke=[_fields(record, going.by_key) for record in going.records],
+            would_change=[_fields(record, ()) for record in going.replaced],
             reason=reason.value,
             invalidity=invalidity,
         )
         return
-    for record in records:
-        result(f"would revoke {_named(record)}{_because(record, by_key)}")
-    say(f"{many(len(records), 'certificate')}; nothing was changed")
+    for record in going.records:
+        result(f"would revoke {_named(record)}{_because(record, going.by_key)}")
+    for record in going.replaced:
+        result(f"would change {worsening(record, reason)}")
+    count = len(going.records) + len(going.replaced)
+    say(f"{many(count, 'certificate')}; nothing was changed")
 
 
 def _print(
-    records: tuple[CertificateRecord, ...],
-    by_key: Collection[int],
+    going: Going,
     reason: Reason,
     cuts: list[Cut],
     consequences: tuple[Effect, ...],
@@ -201,8 +215,10 @@ def _print(
 ) -> None:
     from ca.services.crl_files import JOINED
 
-    for record in records:
-        result(f"revoked {_named(record)} ({reason.value}){_because(record, by_key)}")
+    for record in going.records:
+        result(f"revoked {_named(record)} ({reason.value}){_because(record, going.by_key)}")
+    for record in going.replaced:
+        result(f"changed {worsening(record, reason)}")
     for one in cuts:
         result(f"{visible(one.authority.issuer.subject)}: {good(numbers_text(one))}")
     result("")
@@ -226,15 +242,15 @@ def _fields(record: CertificateRecord, by_key: Collection[int]) -> dict[str, Any
 
 
 def _print_json(
-    records: tuple[CertificateRecord, ...],
-    by_key: Collection[int],
+    going: Going,
     reason: Reason,
     cuts: list[Cut],
     consequences: tuple[Effect, ...],
     invalidity: datetime | None,
 ) -> None:
     document(
-        revoked=[_fields(record, by_key) for record in records],
+        revoked=[_fields(record, going.by_key) for record in going.records],
+        changed=[_fields(record, ()) for record in going.replaced],
         reason=reason.value,
         invalidity=invalidity,
         crls=[crl_fields(one) for one in cuts],

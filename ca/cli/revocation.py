@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ca.cli.cutting import CutWish, crl_fields, cut_all
+from ca.cli.describing.words import worsening
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
@@ -116,13 +117,9 @@ def _done(record: CertificateRecord, reason: Reason, new: str, changed: str) -> 
     """What is done to it, in these words; record: as it was before."""
     from ca.policy.revoking import worsens
 
-    before = record.revocation
-    if before is None or not worsens(before, reason):
-        return f"{new} {_named(record)} ({reason.value})"
-    return (
-        f"{changed} {_named(record)}, revoked since {day(before.revoked_at)}, "
-        f"from {before.reason.value} to {reason.value}"
-    )
+    if worsens(record.revocation, reason):
+        return f"{changed} {worsening(record, reason)}"
+    return f"{new} {_named(record)} ({reason.value})"
 
 
 def _preview(

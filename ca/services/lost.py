@@ -7,7 +7,9 @@ to have revoked a device and not kept it out (demand 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -24,9 +26,11 @@ from ca.names.distinguished import COMMON_NAME
 from ca.names.showing import visible
 from ca.policy.revoking import worsens
 from ca.services.facility import Facility
-from ca.services.revocation import check_invalidity
+from ca.services.revocation import check_invalidity, revoke
 
 _NEAR = 5
+#: What neither RFC 4514, JSON nor a change of case writes in another way, but for ASCII case.
+_PLAIN = re.compile(r"[A-Za-z0-9.@_/-]+")
 
 
 def certificates_of(
@@ -37,9 +41,7 @@ def certificates_of(
     name:   "alice-phone.home.arpa", with or without "DNS:", an address, an e-mail; any case.
     Raises: NotFound, naming devices that are called nearly so, or saying that all are revoked.
     """
-    wanted = _bare(name)
-    candidates = list(_called_like(wanted, store))
-    named = [record for record in candidates if wanted in _names_of(record)]
+    candidates, named = _called(name, store)
     found = with_their_keys(named, store, at=at)
     if found:
         return found
@@ -84,6 +86,22 @@ def with_their_keys(
     )
 
 
+def replaced_of(
+    records: Sequence[CertificateRecord], name: str, store: CertificateStore
+) -> tuple[CertificateRecord, ...]:
+    """What else the device had, by its name or these keys: revoked, and nothing said of the key.
+
+    name: as in `certificates_of`; "" for keys alone.
+    """
+    found = {other.id: other for one in records for other in store.by_spki(one.spki_sha256)}
+    found |= {one.id: one for one in (_called(name, store)[1] if name else ())}
+    return tuple(
+        one
+        for _, one in sorted(found.items())
+        if one.state is State.ISSUED and worsens(one.revocation, Reason.KEY_COMPROMISE)
+    )
+
+
 def by_key_only(
     records: Sequence[CertificateRecord], device: str | CertificateRecord
 ) -> frozenset[int]:
@@ -111,9 +129,23 @@ def common_name(record: CertificateRecord) -> str:
     return values[0] if values else ""
 
 
-def _called_like(wanted: str, store: CertificateStore) -> Iterator[CertificateRecord]:
-    """Issued certificates with the text in their subject or names: few, by the database."""
-    yield from store.certificates(CertificateQuery(states=(State.ISSUED,), text=wanted))
+def _called(
+    name: str, store: CertificateStore
+) -> tuple[list[CertificateRecord], list[CertificateRecord]]:
+    """(those that the database finds similar, those of exactly this name).
+
+    The database finds octets, folds ASCII alone, and knows subjects as RFC 4514 writes them. So it
+    is asked for the longest piece of the name that all of these leave as it is; whoever is not
+    found by it, as STRASSE is not by "Straße", is looked for among all.
+    """
+    wanted = _bare(name)
+    similar: list[CertificateRecord] = []
+    if piece := max(_PLAIN.findall(_without_kind(name)), key=len, default=""):
+        similar = list(store.certificates(CertificateQuery(states=(State.ISSUED,), text=piece)))
+        if named := [record for record in similar if wanted in _names_of(record)]:
+            return similar, named
+    everybody = store.certificates(CertificateQuery(states=(State.ISSUED,)))
+    return similar, [record for record in everybody if wanted in _names_of(record)]
 
 
 def _names_of(record: CertificateRecord) -> set[str]:
@@ -122,10 +154,14 @@ def _names_of(record: CertificateRecord) -> set[str]:
 
 def _bare(name: str) -> str:
     """ "DNS:Alice.Home.Arpa." is alice.home.arpa."""
+    return _without_kind(name).casefold()
+
+
+def _without_kind(name: str) -> str:
     kind, found, value = name.partition(":")
     if found and kind.lower() in ("dns", "ip", "email", "uri", "rid", "dirname", "othername"):
         name = value
-    return name.strip().rstrip(".").casefold()
+    return unicodedata.normalize("NFC", name).strip().rstrip(".")
 
 
 def lose(
@@ -134,10 +170,12 @@ def lose(
     facility: Facility,
     *,
     invalidity: datetime | None = None,
+    replaced: Sequence[CertificateRecord] = (),
 ) -> Revocation:
     """All of them revoked, or none, in one commit; the next CRLs carry them.
 
     invalidity: since when the device is gone; never in the future.
+    replaced:   `replaced_of` it: after these they get this reason, so that no key is left to use.
     Raises:     RevocationRefused, NotFound, ClockSuspect.
     """
     now = facility.check_clock()
@@ -154,6 +192,8 @@ def lose(
     ]
     with facility.changing(although_unreachable=True):
         facility.store.revoke_many(lines)
+        for record in replaced:
+            revoke(record, reason, facility, invalidity=invalidity)
     return revocation
 
 

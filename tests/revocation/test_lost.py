@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from ca.interfaces.revocation import Reason
 from ca.services.lost import certificates_of, lose
 from ca.services.revocation import revoke
 from tests.house import House, make_request
+from tests.interop.homeca import Homeca
 from tests.interop.programs import must, run
 from tests.services.rig import Rig, cut, issue_one, serials
 
@@ -181,3 +186,113 @@ def test_an_expired_certificate_is_not_revoked_any_more(rig: Rig) -> None:
         rig.clock.move(days=800)
         with pytest.raises(NotFound, match="all 2 are revoked or expired"):
             certificates_of("phone.home.arpa", facility.store, at=rig.clock())
+
+
+# ---------------------------------------------------------------- what a device is called
+
+
+def devices(house: House, stem: str, common_name: str, *, count: int = 2) -> list[str]:
+    """Serials of certificates, each with a key of its own, of a device that is called so."""
+    made = []
+    escaped = "".join(f"\\{one}" if one in "/+=\\," else one for one in common_name)
+    for number in range(count):
+        request = make_request(
+            house.place,
+            f"{stem}{number}",
+            f"DNS:{stem}{number}.home.arpa",
+            subject=f"/CN={escaped}",
+        )
+        house.homeca.must("sign", request, "--profile", "vpn-client")
+        made.append(house.serial(f"{stem}{number}"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("common_name", "called"),
+    [
+        ("Smith, John", "smith, john"),
+        ("R+D laptop", "R+D Laptop"),
+        ("a;b", "a;b"),
+        ("x=y phone", "x=y phone"),
+        ("Alice's phone", "ALICE'S PHONE"),
+        ('the "old" one', 'the "old" one'),
+        ("Ömer iPhone", "ömer iphone"),
+        ("Straße Älice", "Straße Älice"),
+        ("Straße Älice", "STRASSE ÄLICE"),
+        ("Älice", "A\N{COMBINING DIAERESIS}lice"),
+        ("電話", "電話"),
+    ],
+)
+def test_a_device_is_lost_whatever_it_is_called(
+    house: House, common_name: str, called: str
+) -> None:
+    made = devices(house, "named", common_name)
+    assert revoked_by(house, called, "--no-crl") == set(made)
+
+
+def test_a_device_of_any_name_is_lost_with_one_of_its_files(house: House) -> None:
+    made = devices(house, "named", "Straße, Älice")
+    assert revoked_by(house, str(house.file("named0.crt")), "--no-crl") == set(made)
+
+
+# ---------------------------------------------------------------- what it had before, and gets now
+
+
+def test_the_key_that_a_lost_device_had_before_is_blocked_too(house: House) -> None:
+    old, new = devices(house, "walter", "walter.home.arpa")
+    house.homeca.must("revoke", old, "--reason", "superseded")
+    dry = house.homeca.json("lost", "walter.home.arpa", "--dry-run")
+    assert [one["serial"] for one in dry["would_change"]] == [old]
+    told = house.homeca.json("lost", "walter.home.arpa")
+    assert [one["serial"] for one in told["revoked"]] == [new]
+    assert [one["serial"] for one in told["changed"]] == [old]
+    for stem in ("walter0", "walter1"):
+        command = ("sign", house.file(f"{stem}.csr"), "--profile", "vpn-client")
+        done = house.homeca.run(*command, "--out", house.file("again.crt"))
+        assert (done.returncode, "key.blocked" in done.stderr) == (3, True)
+    assert house.homeca.run("audit", "verify").returncode == 0
+
+
+def test_a_reason_that_says_nothing_of_the_key_changes_no_other(house: House) -> None:
+    old, _ = devices(house, "walter", "walter.home.arpa")
+    house.homeca.must("revoke", old, "--reason", "superseded")
+    told = house.homeca.json("lost", "walter.home.arpa", "--reason", "cessationOfOperation")
+    assert told["changed"] == []
+    assert house.homeca.json("show", old)["reason"] == "superseded"
+
+
+def test_what_is_renewed_while_the_pin_is_typed_goes_too(tmp_path: Path) -> None:
+    homeca = Homeca(tmp_path / "home")
+    pin, pipe = tmp_path / "pin", tmp_path / "pipe"
+    pin.touch(mode=0o600)
+    pin.write_text("correct horse\n")
+    homeca.must("init-root", "--name", "Test", "--key", "ec-p256")
+    homeca.must("init-intermediate", "--key", "ec-p256", "--new-pin-file", pin)
+    request = make_request(tmp_path, "tab", "DNS:tab.home.arpa")
+    homeca.must("sign", request, "--profile", "vpn-client", "--pin-file", pin)
+    os.mkfifo(pipe, 0o600)
+    typing = os.open(pipe, os.O_RDWR)
+    with subprocess.Popen(
+        Homeca.argv("lost", "tab.home.arpa", "--pin-file", pipe, "--json"),
+        env=homeca.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as losing:
+        until_it_reads(losing.pid, pipe)
+        homeca.must("renew", tmp_path / "tab.crt", "--pin-file", pin, "--out", tmp_path / "new.crt")
+        os.write(typing, b"correct horse\n")
+        os.close(typing)
+        said, _ = losing.communicate(timeout=30)
+    assert len(json.loads(said)["revoked"]) == 2
+    listed = homeca.json("list")["certificates"]
+    assert [one["subject"] for one in listed if "tab" in one["subject"]] == []
+
+
+def until_it_reads(pid: int, path: Path) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        held = [os.path.realpath(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
+        if str(path) in held:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"nobody reads {path}")

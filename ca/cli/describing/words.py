@@ -6,11 +6,25 @@ from typing import TYPE_CHECKING
 
 from ca.algorithms import BROKEN_SIGNATURE_OIDS, CURVES, SIGNATURE_ALGORITHMS, Scheme
 from ca.interfaces.values import serial_text
+from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from ca.encoding.facts import AuthorityKeyIdentifier, KeyFacts, TbsFacts
+    from ca.interfaces.issuing import CertificateRecord
+    from ca.interfaces.revocation import Reason
+
+
+def worsening(record: CertificateRecord, reason: Reason) -> str:
+    """ "4A3F… CN=nas, revoked since 2026-11-22, from superseded to keyCompromise"."""
+    before = record.revocation
+    assert before is not None  # noqa: S101 - only what is revoked can be for a worse reason
+    return (
+        f"{serial_text(record.serial)} {visible(record.subject)}, revoked since "
+        f"{before.revoked_at:%Y-%m-%d}, from {before.reason.value} to {reason.value}"
+    )
+
 
 #: Lines of a description; a list, so that `output.fields` aligns them all.
 Pairs = list[tuple[str, str | list[str]]]

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from ca.encoding.facts import CrlFacts
     from ca.services.backup_file import Manifest
 
+KEYS_LEFT_OUT = (
+    "the software TPM with the keys is not in this backup: if this disk dies nothing can be signed "
+    "again; --include-software-tpm takes it along"
+)
+
 _FILE_LIMIT = 65536
 _CRL_LIMIT = 64 << 20
 
@@ -87,14 +92,17 @@ def backup(
 
     Example: homeca backup /media/usb/homeca.age
     """
-    from ca.services.backup import make_backup
+    from ca.services.backup import has_software_tpm, make_backup
 
     refuse_as_output(file)
     key = _to(recipient or [], passphrase_file)
     with facility(home) as found:
         made = make_backup(file, key, found, with_software_tpm=include_software_tpm, replace=force)
+        are_keys_left_out = not include_software_tpm and has_software_tpm(found)
     if include_software_tpm:
         warn("whoever opens this backup has the keys of the CA: keep it like the keys themselves")
+    if are_keys_left_out:
+        warn(KEYS_LEFT_OUT)
     if as_json:
         document(
             file=str(made.path),
@@ -171,7 +179,7 @@ def restore(
     )
     made = restore_home(
         file,
-        _with(identity, passphrase_file),
+        _with(file, identity, passphrase_file),
         place,
         opened=open_unpacked,
         lists=_lists(crl or []),
@@ -231,7 +239,7 @@ def drill(
     from ca.services.restoring import drill as try_out
     from ca.wiring import open_unpacked, system_clock
 
-    key = _with(identity, passphrase_file)
+    key = _with(file, identity, passphrase_file)
     with facility(home) as live, Progress(None, "checking") as progress:
         done = try_out(
             file,
@@ -239,6 +247,7 @@ def drill(
             place=live.home.path,
             opened=open_unpacked,
             live=live,
+    from ca.services.backup import has_software_tpm
             at=system_clock(),
             on_row=progress.advance,
         )
@@ -253,6 +262,7 @@ def drill(
         return
     if done.manifest.has_record:
         back, seen = "this CA would come back", f"{done.certificates} certificates checked"
+        are_keys_left_out = not done.manifest.software_tpm and has_software_tpm(live)
     else:
         back, seen = "this home would come back", f"{len(done.manifest.members)} files checked"
     result(f"{visible(str(file))}: {good(back)} as of {when(done.manifest.made_at)}: {seen}")
@@ -260,7 +270,9 @@ def drill(
         say("not tried: the dump of the record, which is in PostgreSQL and not in this file")
     if done.behind:
         say(f"{done.behind} entries of the ledger are newer than this backup: make a new one")
-    if not done.manifest.software_tpm:
+    if are_keys_left_out:
+        say(f"not tried: whether the TPM takes the keys; {KEYS_LEFT_OUT}")
+    elif not done.manifest.software_tpm:
         say("not tried: whether the TPM takes the keys; `homeca check --load-keys` asks this one")
 
 
@@ -279,7 +291,9 @@ def _to(recipients: Sequence[str], passphrase_file: Path | None) -> Passphrase |
     return Passphrase(read_passphrase(passphrase_file, is_new=True))
 
 
-def _with(identity: Path | None, passphrase_file: Path | None) -> Passphrase | tuple[Identity, ...]:
+def _with(
+    file: Path, identity: Path | None, passphrase_file: Path | None
+) -> Passphrase | tuple[Identity, ...]:
     from ca.encoding.age_keys import Identity, Passphrase
 
     if identity is not None and passphrase_file is not None:
@@ -292,11 +306,13 @@ def _with(identity: Path | None, passphrase_file: Path | None) -> Passphrase | t
 def _lists(paths: Sequence[Path]) -> list[CrlFacts]:
     from ca.encoding.containers import read_crls
     from ca.encoding.inspect import read_crl
+    from ca.services.backup_file import check_takes_passphrase
 
     return [read_crl(der) for path in paths for der in read_crls(_octets(path, _CRL_LIMIT))]
 
 
 def _text(path: Path, limit: int) -> str:
+    check_takes_passphrase(file)  # nobody is asked for one that there is not
     return _octets(path, limit).decode("utf-8", "replace")
 
 

@@ -78,6 +78,15 @@ def _chunks(plain: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 # ---------------------------------------------------------------- opening
 
 
+def takes_passphrase(stream: BinaryIO) -> bool:
+    """What an age file's header says, which is not proven without the key.
+
+    Raises: NotABackup, BackupDamaged, BackupTruncated.
+    """
+    text, _ = _read_header(stream)
+    return any(stanza.arguments[0] == "scrypt" for stanza in _stanzas_in(text))
+
+
 class Opened:
     """An age file whose header has been read and proven. Iterate for its content.
 

@@ -131,10 +131,7 @@ def file_key_in(stanzas: Sequence[Stanza], key: Passphrase | Sequence[Identity])
     is_for_passphrase = any(stanza.arguments[0] == "scrypt" for stanza in stanzas)
     if isinstance(key, Passphrase):
         if not is_for_passphrase:
-            raise BackupLocked(
-                "the backup was made for an age recipient, not for a passphrase",
-                remedy="give --identity FILE with the recipient's identity",
-            )
+            raise not_for_passphrase()
         if len(stanzas) != 1:
             raise damaged("its header names a passphrase and others")
         return _by_passphrase(stanzas[0], key)
@@ -151,6 +148,14 @@ def file_key_in(stanzas: Sequence[Stanza], key: Passphrase | Sequence[Identity])
     raise BackupLocked(
         "the backup was not made for any of these identities",
         remedy="give the identity file to the recipient it was made for",
+    )
+
+
+def not_for_passphrase() -> BackupLocked:
+    """The error for a passphrase where there is none."""
+    return BackupLocked(
+        "this backup is for an age recipient, not for a passphrase",
+        remedy="give --identity FILE, the recipient's identity as `age-keygen` wrote it",
     )
 
 

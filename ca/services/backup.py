@@ -106,9 +106,18 @@ def make_backup(
     return backup
 
 
-def _check_software_tpm(facility: Facility) -> None:
+def has_software_tpm(facility: Facility) -> bool:
+    """Are the keys in a software TPM whose state is in the home?"""
+    return _is_in_software(facility) and facility.home.tpm_state.exists()
+
+
+def _is_in_software(facility: Facility) -> bool:
     custody = facility.store.custody()
-    if custody is None or custody.kind is not CustodyKind.SOFTWARE_TPM:
+    return custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM
+
+
+def _check_software_tpm(facility: Facility) -> None:
+    if not _is_in_software(facility):
         raise UsageError(
             "the keys of this CA are not in a software TPM",
             remedy="leave out --include-software-tpm: no backup can hold a hardware TPM",

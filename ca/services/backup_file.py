@@ -23,9 +23,9 @@ from typing import Any, BinaryIO
 
 from msgspec import MsgspecError, Struct, convert, to_builtins
 
-from ca.encoding.age import Opened, sealed_size
-from ca.encoding.age_keys import Identity, Passphrase, damaged
-from ca.errors import BackupDamaged, BackupTooNew, BackupTruncated, NotABackup
+from ca.encoding.age import Opened, sealed_size, takes_passphrase
+from ca.encoding.age_keys import Identity, Passphrase, damaged, not_for_passphrase
+from ca.errors import BackupDamaged, BackupTooNew, BackupTruncated, NotABackup, OutputFailed
 from ca.interfaces.values import ONE_SECOND
 
 FORMAT = 1
@@ -205,6 +205,31 @@ def _padded(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 # ---------------------------------------------------------------- reading
+
+
+def check_takes_passphrase(source: Path) -> None:
+    """Before anybody is asked for one. A pipe can be read only once, and is not looked at.
+
+    Raises: BackupLocked for a backup made for recipients; NotABackup, BackupDamaged,
+            BackupTruncated; OutputFailed when it cannot be read.
+    """
+    if source.exists() and not source.is_file():
+        return
+    try:
+        stream: BinaryIO = source.open("rb")
+    except OSError as error:
+        raise unreadable(source, error) from error
+    with stream:
+        if not takes_passphrase(stream):
+            raise not_for_passphrase()
+
+
+def unreadable(source: Path, error: OSError) -> OutputFailed:
+    """The error for a backup that is not there or is another's."""
+    return OutputFailed(
+        f"the backup {str(source)!r} cannot be read: {error.strerror}",
+        remedy="check the path and its mode",
+    )
 
 
 class Reading:

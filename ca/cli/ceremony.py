@@ -163,6 +163,15 @@ def init_intermediate(
             help="Root elsewhere, step 2: take the certificate that came back, with the root's.",
         ),
     ] = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint",
+            metavar="SHA256",
+            help="With --certificate: the root's, read in its home; another root is refused. "
+            "Without it the fingerprint is shown.",
+        ),
+    ] = None,
     sign_request: Annotated[
         Path | None,
         typer.Option(
@@ -206,9 +215,16 @@ def init_intermediate(
             "this step makes no key that could have a new PIN",
             remedy="leave --pin and --new-pin-file out; --pin-file gives the PIN of the root's key",
         )
+    if fingerprint is not None and certificate is None:
+        raise UsageError(
+            "--fingerprint is that of the root which --certificate brings",
+            remedy="leave it out, or give both",
+        )
     from ca.cli import root_elsewhere
+    from ca.services.accepting import parse_fingerprint
     from ca.services.ceremony import foreign_root, intermediate
 
+    trusted = parse_fingerprint(fingerprint) if fingerprint is not None else None
     name = checked_name(name)
     if csr_out is not None:
         root_elsewhere.require_request_place(csr_out)
@@ -243,9 +259,7 @@ def init_intermediate(
             say(f"{visible(forgotten.subject)} is given up; its request must not be signed")
             return
         if certificate is not None:
-            issuer = foreign_root.accept_intermediate(
-                root_elsewhere.read_answer(certificate), found
-            )
+            issuer = root_elsewhere.take_answer(certificate, found, trusted=trusted)
         elif sign_request is not None and answer is not None:
             root_elsewhere.certify_foreign(sign_request, answer, plan, found, as_json=as_json)
             return

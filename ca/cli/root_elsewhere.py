@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from ca.cli.ceremony_showing import show_issuer
 from ca.cli.output import document, result_file, say, warn
@@ -14,6 +17,8 @@ from ca.files import PUBLIC_FILE, write_whole
 from ca.names.showing import shell_word, visible
 
 if TYPE_CHECKING:
+    from ca.encoding.facts import CertificateFacts
+    from ca.interfaces.issuing import IssuerRecord
     from ca.services.ceremony.plan import Plan
     from ca.services.facility import Facility
 
@@ -66,7 +71,7 @@ def certify_foreign(
     path: Path, answer: Path, plan: Plan, found: Facility, *, as_json: bool
 ) -> None:
     """On the root's machine: the certificate, and the root's, into `answer` (`answer_place`)."""
-    from ca.encoding.containers import pem, read_request
+    from ca.encoding.containers import fingerprint, pem, read_request
     from ca.encoding.requests import parse_request
     from ca.services.ceremony.intermediate import certify_foreign_intermediate
     from ca.services.facility import authorities, root_of
@@ -85,11 +90,32 @@ def certify_foreign(
         raise
     show_issuer(issuer, found, as_json=as_json, constraints=None)
     say(f"wrote {visible(str(answer))}, with the root's certificate")
-    say(f"next: carry it back, and run {_taking(answer.name)} there")
+    say(f"  the root's SHA-256 {fingerprint(chain[1])}")
+    say(
+        f"next: carry it back, run {_taking(answer.name)} there, and compare the fingerprint of "
+        "the root"
+    )
 
 
-def read_answer(path: Path) -> tuple[bytes, ...]:
-    """On the intermediate's machine: the certificates that came back, in DER."""
+def take_answer(path: Path, found: Facility, *, trusted: bytes | None) -> IssuerRecord:
+    """On the intermediate's machine: the certificates that came back.
+
+    trusted: SHA-256 of the root where the owner gave it; None: it is shown, and a person asked.
+    """
     from ca.encoding.containers import read_certificates
+    from ca.services.ceremony.foreign_root import accept_intermediate
 
-    return read_certificates(read_named(path, _CERTIFICATE_LIMIT, "a certificate"))
+    ders = read_certificates(read_named(path, _CERTIFICATE_LIMIT, "a certificate"))
+    return accept_intermediate(ders, found, trusted=trusted, believe=_show_root)
+
+
+def _show_root(root: CertificateFacts) -> None:
+    """Once it is recorded no other root can be; where nobody is asked, showing it must do."""
+    from ca.encoding.containers import fingerprint
+    from ca.services.accepting import ROOT_FROM_CA
+
+    say(f"the root of this home will be {root.tbs.subject}")
+    say(f"  SHA-256 {fingerprint(root.der)}")
+    say(f"compare it with what {ROOT_FROM_CA} says in the home of the root")
+    if sys.stdin.isatty() and not typer.confirm("Is it the same?", err=True):
+        raise typer.Abort

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from tests.cli.running import run
 from tests.house import House
 from tests.interop.homeca import Homeca
+from tests.interop.programs import must
 
 
 @pytest.fixture
@@ -82,6 +86,73 @@ def test_the_root_of_another_home_is_shown_with_the_kind_of_its_key(
     (line,) = (one for one in away.run("status").stdout.splitlines() if "not here" in one)
     assert "active, ec-p256, its key is not here" in line
     assert not away.json("check")["findings"]
+
+
+def answered(house: House, away: Homeca) -> tuple[str, str]:
+    """What the root's machine says, and the root's SHA-256 as openssl prints it."""
+    asked(away)
+    signed = run(house, "init-intermediate", "--sign-request", away.home.parent / "an ask.csr")
+    root = house.home / "certs/root.pem"
+    printed = must("openssl", "x509", "-in", root, "-noout", "-fingerprint", "-sha256")
+    return signed.messages, printed.strip().partition("=")[2]
+
+
+def states(away: Homeca) -> dict[str, str]:
+    told = json.loads(away.run("status", "--json").stdout)
+    return {one["slug"]: one["state"] for one in told["issuers"]}
+
+
+def test_the_fingerprint_of_a_root_elsewhere_is_shown_on_both_machines(
+    house: House, away: Homeca
+) -> None:
+    signed, printed = answered(house, away)
+    assert f"the root's SHA-256 {printed}" in signed
+    taken = away.run("init-intermediate", "--certificate", "an ask.crt")
+    assert taken.returncode == 0, taken.stderr
+    assert f"SHA-256 {printed}\ncompare it with what `homeca export root" in taken.stderr
+
+
+def test_a_root_with_another_fingerprint_than_the_one_given_is_refused(
+    house: House, away: Homeca
+) -> None:
+    _, printed = answered(house, away)
+    take = ("init-intermediate", "--certificate", "an ask.crt", "--fingerprint")
+    wrong = away.run(*take, "ab" * 32)
+    assert (wrong.returncode, "ceremony.other-root" in wrong.stderr) == (3, True), wrong.stderr
+    assert away.run(*take, "ab" * 20).returncode == 2
+    assert states(away) == {"intermediate-1": "pending"}
+    away.must(*take, printed)
+    assert states(away) == {"root": "active", "intermediate-1": "active"}
+
+
+def test_a_fingerprint_without_a_certificate_is_refused(away: Homeca) -> None:
+    done = away.run("init-intermediate", "--csr-out", "an ask.csr", "--fingerprint", "ab" * 32)
+    assert (done.returncode, "--certificate" in done.stderr) == (2, True)
+    assert not away.home.exists()
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"y\n", 0), (b"n\n", 130), (b"\n", 130)])
+def test_on_a_terminal_a_person_compares_the_fingerprint_of_the_root(
+    house: House, away: Homeca, typed: bytes, status: int
+) -> None:
+    _, printed = answered(house, away)
+    ours, theirs = os.openpty()
+    os.write(ours, typed)
+    done = subprocess.run(
+        away.argv("init-intermediate", "--certificate", "an ask.crt"),
+        cwd=away.home.parent,
+        env=away.environment,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == status, done.stderr
+    assert printed in done.stderr
+    assert ("root" in states(away)) == (status == 0)
 
 
 def test_a_wrong_pin_is_said_to_be_the_roots_and_leaves_no_file(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ca.algorithms import EC_P256
+from ca.encoding.facts import CertificateFacts
 from ca.encoding.requests import parse_request
 from ca.errors import CeremonyRefused, HomeMissing, NotFound, OutputFailed
 from ca.interfaces.issuing import IssuerState, Role
@@ -57,6 +59,141 @@ def root_of(rig: Rig) -> bytes:
     return (rig.path / "certs/root.crt").read_bytes()
 
 
+def usage(*, signs: bool) -> x509.KeyUsage:
+    """keyCertSign and cRLSign, or the latter alone."""
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+IS_CA = x509.BasicConstraints(ca=True, path_length=None)
+IS_NO_CA = x509.BasicConstraints(ca=False, path_length=None)
+IS_LAST_CA = x509.BasicConstraints(ca=True, path_length=0)
+SIGNS, SIGNS_LISTS = usage(signs=True), usage(signs=False)
+STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+
+
+def of_another_ca(
+    away: Rig,
+    request_octets: bytes,
+    extensions: Sequence[x509.ExtensionType],
+    *,
+    days: tuple[int, int] = (0, 900),
+    signed_by: str = "elsewhere",
+) -> list[bytes]:
+    """A root that another program made, and what it made of the request, DER.
+
+    extensions, days, signed_by: of the root; days from now to its beginning and its end.
+    """
+    request = x509.load_der_x509_csr(request_octets)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Elsewhere")])
+
+    def made(
+        builder: x509.CertificateBuilder,
+        days: tuple[int, int],
+        extensions: Sequence[x509.ExtensionType],
+        signer: str,
+    ) -> bytes:
+        builder = builder.issuer_name(name).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(away.clock.now + timedelta(days=days[0]))
+        builder = builder.not_valid_after(away.clock.now + timedelta(days=days[1]))
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        return builder.sign(key(signer), hashes.SHA256()).public_bytes(Encoding.DER)
+
+    root = x509.CertificateBuilder().subject_name(name).public_key(key("elsewhere").public_key())
+    below = x509.CertificateBuilder().subject_name(request.subject)
+    return [
+        made(root, days, extensions, signed_by),
+        made(below.public_key(request.public_key()), (0, 900), [IS_CA, SIGNS], "elsewhere"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "days", "signed_by", "rules"),
+    [
+        ([IS_NO_CA, SIGNS], (0, 900), "elsewhere", {"ca.not-a-ca"}),
+        ([], (0, 900), "elsewhere", {"ca.not-a-ca"}),
+        ([IS_LAST_CA, SIGNS], (0, 900), "elsewhere", {"ceremony.path-length"}),
+        ([IS_CA, SIGNS_LISTS], (0, 900), "elsewhere", {"ca.key-usage"}),
+        ([IS_CA, SIGNS], (-9, -1), "elsewhere", {"dates.expired"}),
+        ([IS_CA, SIGNS], (1, 900), "elsewhere", {"dates.not-yet"}),
+        ([IS_CA, SIGNS, STRANGE], (0, 900), "elsewhere", {"extension.unknown-critical"}),
+        ([IS_CA, SIGNS], (0, 900), "another", {"ceremony.signature"}),
+        (
+            *([IS_NO_CA, SIGNS_LISTS], (-9, -1), "another"),
+            {"ca.not-a-ca", "ca.key-usage", "dates.expired", "ceremony.signature"},
+        ),
+    ],
+)
+def test_what_may_not_be_a_root_is_refused_and_leaves_its_place_to_one_that_may(
+    away: Rig,
+    extensions: list[x509.ExtensionType],
+    days: tuple[int, int],
+    signed_by: str,
+    rules: set[str],
+) -> None:
+    request = asked(away)
+    bad = of_another_ca(away, request, extensions, days=days, signed_by=signed_by)
+    shown: list[CertificateFacts] = []
+    with away.facility() as facility:
+        with pytest.raises(CeremonyRefused) as refused:
+            accept_intermediate(bad, facility, believe=shown.append)
+        assert {one.rule for one in refused.value.violations} == rules
+        assert not shown, "nobody is asked about a root that cannot be"
+        assert [issuer.role for issuer in facility.store.issuers()] == [Role.INTERMEDIATE]
+    assert not list((away.path / "certs").glob("root.*"))
+    with away.facility() as facility:
+        good = of_another_ca(away, request, [IS_CA, SIGNS])
+        assert accept_intermediate(good, facility).state is IssuerState.ACTIVE
+
+
+def test_a_root_may_leave_its_key_usage_out(away: Rig) -> None:
+    answer = of_another_ca(away, asked(away), [IS_CA])
+    with away.facility() as facility:
+        assert accept_intermediate(answer, facility).state is IssuerState.ACTIVE
+
+
+def test_a_root_that_is_not_believed_is_not_recorded(away: Rig) -> None:
+    answer = of_another_ca(away, asked(away), [IS_CA, SIGNS])
+
+    def refuse(root: CertificateFacts) -> None:
+        assert root.der == answer[0]
+        raise KeyboardInterrupt
+
+    with away.facility() as facility:
+        with pytest.raises(KeyboardInterrupt):
+            accept_intermediate(answer, facility, believe=refuse)
+        assert [one.state for one in facility.store.issuers()] == [IssuerState.PENDING]
+    assert not list((away.path / "certs").glob("root.*"))
+
+
+def test_a_root_is_believed_once_and_one_whose_fingerprint_was_given_is_not_asked_about(
+    away: Rig, rig: Rig
+) -> None:
+    shown: list[CertificateFacts] = []
+    first, digest = asked(away), sha256(root_of(rig)).digest()
+    with away.facility() as facility:
+        answer = [certified(rig, first), root_of(rig)]
+        with pytest.raises(CeremonyRefused) as refused:
+            accept_intermediate(answer, facility, trusted=bytes(32), believe=shown.append)
+        assert [one.rule for one in refused.value.violations] == ["ceremony.other-root"]
+        assert [one.state for one in facility.store.issuers()] == [IssuerState.PENDING]
+        accept_intermediate(answer, facility, trusted=digest, believe=shown.append)
+        _, second = request_intermediate(Plan(name="Away", kind=EC_P256, days=1), facility)
+        answer = [certified(rig, second), root_of(rig)]
+        accept_intermediate(answer, facility, believe=shown.append)
+    assert not shown
+
+
 def test_an_intermediate_certified_by_another_homes_root_signs_what_openssl_takes(
     rig: Rig, away: Rig, tmp_path: Path
 ) -> None:
@@ -79,25 +216,10 @@ def test_an_intermediate_certified_by_another_homes_root_signs_what_openssl_take
 
 def test_the_constraints_of_a_root_hold_below_an_intermediate_without_any(away: Rig) -> None:
     """As another CA's root may have signed it: homeca's own writes its constraints into both."""
-    request = x509.load_der_x509_csr(asked(away))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Elsewhere")])
     permitted = x509.NameConstraints([x509.DNSName("home.arpa")], None)
-    now = away.clock.now
-
-    def made(subject: x509.Name, public: Any, *extensions: x509.ExtensionType) -> bytes:
-        builder = x509.CertificateBuilder(
-            name, subject, public, x509.random_serial_number(), now, now + timedelta(days=900)
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=True)
-        return builder.sign(key("elsewhere"), hashes.SHA256()).public_bytes(Encoding.DER)
-
-    is_ca = x509.BasicConstraints(ca=True, path_length=None)
-    usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
-    root = made(name, key("elsewhere").public_key(), is_ca, usage, permitted)
-    answer = made(request.subject, request.public_key(), is_ca, usage)
+    answer = of_another_ca(away, asked(away), [IS_CA, SIGNS, permitted])
     with away.facility() as facility:
-        accept_intermediate([root, answer], facility)
+        accept_intermediate(answer, facility)
         authority = signing_authority(authorities(facility.store))
     assert [one.permitted_dns for one in authority.above] == [("home.arpa",)]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from hashlib import sha256
 
 from ca.encoding.certificate import assemble
+from ca.encoding.containers import fingerprint
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.encoding.pkcs10 import build_request_info
@@ -19,6 +22,7 @@ from ca.services.ceremony.certificate import INTERMEDIATE_PROFILE, ca_profile
 from ca.services.ceremony.pending import activate, beginning, make_key
 from ca.services.ceremony.plan import Plan
 from ca.services.facility import Facility
+from ca.services.path_validation import judge_path
 from ca.services.publication import publish_certificate
 from ca.services.settlement import forget_key
 from ca.services.trust import check_signature, validity_of
@@ -86,11 +90,20 @@ def give_up_intermediate(slug: str, facility: Facility) -> IssuerRecord:
     )
 
 
-def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> IssuerRecord:
+def accept_intermediate(
+    certificates: Sequence[bytes],
+    facility: Facility,
+    *,
+    trusted: bytes | None = None,
+    believe: Callable[[CertificateFacts], None] = lambda _: None,
+) -> IssuerRecord:
     """Second half: the certificate that came back, with its chain up to the root.
 
     certificates: DER, in any order; one is for a pending key of this home, one is self-signed.
-    Raises: CeremonyRefused naming what does not fit; nothing is recorded then.
+    trusted: SHA-256 of the root, told by the owner; None: not told.
+    believe: asked then about a root that is new here, and fit: a home has one root for ever.
+    Raises: CeremonyRefused naming all that does not fit, and what believe does; nothing is
+            recorded then.
     """
     now = facility.check_clock()
     read = [(der, read_certificate(der)) for der in dict.fromkeys(certificates)]
@@ -113,13 +126,16 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
         )
     (der, facts), (root_der, root) = ours[0], roots[0]
     issuer = pending[facts.tbs.spki]
-    violations = _unfit(facts, root, issuer, now=now)
+    violations = _unfit(facts, root, issuer, now=now) + _other_than(trusted, root)
     if violations:
         raise CeremonyRefused(
-            "the certificate cannot be this intermediate's",
-            remedy="have the request of `--csr-out` signed again",
+            "the certificate and its root cannot be this intermediate's",
+            remedy="have the request of `--csr-out` signed again, and append the root that signs: "
+            "certs/root.pem in its home",
             violations=tuple(violations),
         )
+    if _known_root(root_der, facility) is None and trusted is None:
+        believe(root)
     with facility.changing(ceremony=True), facility.issuing():
         parent = _foreign_root(root_der, root, facility, now=now)
         if parent.is_elsewhere:
@@ -131,8 +147,8 @@ def accept_intermediate(certificates: Sequence[bytes], facility: Facility) -> Is
 def _unfit(
     facts: CertificateFacts, root: CertificateFacts, issuer: IssuerRecord, *, now: datetime
 ) -> list[Violation]:
-    """Everything that keeps a foreign certificate from being this issuer's."""
-    found = []
+    """Everything that keeps a foreign certificate, and what it came with, from being taken."""
+    found: list[Violation] = []
 
     def violated(rule: str, text: str) -> None:
         found.append(Violation(f"ceremony.{rule}", text))
@@ -146,23 +162,25 @@ def _unfit(
         violated("ca", "it is not a CA certificate (basicConstraints)")
     if not {"keyCertSign", "cRLSign"} <= (tbs.key_usage or frozenset()):
         violated("key-usage", "it may not sign certificates and CRLs (keyUsage)")
-    if not tbs.not_before.moment <= now <= tbs.not_after.moment:
-        violated(
-            "validity",
-            f"it is valid from {tbs.not_before.moment} to {tbs.not_after.moment}, not now",
-        )
+    if signing.basic_constraints is not None and signing.basic_constraints.path_len == 0:
+        violated("path-length", f"{signing.subject} may have no CA below it (basicConstraints)")
     for signed, by in ((facts, root), (root, root)):
         try:
             check_signature(signed, by.tbs.spki)
         except HomecaError as error:
             violated("signature", f"{signed.tbs.subject}: {error.problem}")
-    return found
+    return [*found, *judge_path((facts, root), at=now)]
 
 
-def _foreign_root(
-    der: bytes, facts: CertificateFacts, facility: Facility, *, now: datetime
-) -> IssuerRecord:
-    """The root's row: known already, or recorded with its key elsewhere."""
+def _other_than(trusted: bytes | None, root: CertificateFacts) -> list[Violation]:
+    if trusted is None or hmac.compare_digest(sha256(root.der).digest(), trusted):
+        return []
+    text = f"{root.tbs.subject} has another fingerprint than was given: {fingerprint(root.der)}"
+    return [Violation("ceremony.other-root", text)]
+
+
+def _known_root(der: bytes, facility: Facility) -> IssuerRecord | None:
+    """This home's root, if it has one. Raises: CeremonyRefused when that is another one."""
     for issuer in facility.store.issuers():
         if issuer.role is Role.ROOT:
             if issuer.certificate != der:
@@ -171,6 +189,16 @@ def _foreign_root(
                     remedy="use another --home for another root",
                 )
             return issuer
+    return None
+
+
+def _foreign_root(
+    der: bytes, facts: CertificateFacts, facility: Facility, *, now: datetime
+) -> IssuerRecord:
+    """The root's row: known already, or recorded with its key elsewhere."""
+    known = _known_root(der, facility)
+    if known is not None:
+        return known
     draft = IssuerDraft(
         role=Role.ROOT,
         slug="root",

@@ -568,7 +568,7 @@ class BackupStale(Refused):
 
 
 class BackupStrange(Refused):
-    """A backup whose settings would have a program started: whoever made it, runs what he likes."""
+    """A backup whose settings lead to a program, file or server that nobody here has named."""
 
     code = "refused.backup-strange"
 

@@ -276,6 +276,13 @@ def open_unpacked(home: Home) -> Iterator[Facility]:
         )
 
 
+def spelled(place: Path | str) -> str:
+    """The place of a record in full, without its secrets. Raises: SettingsMalformed."""
+    from ca.store.url import spelled as spelled_url
+
+    return spelled_url(place)
+
+
 def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> Witness:
     """The TPM's anchor, where the TPM can be asked, and checkpoints kept elsewhere, against a
     restored ledger: whatever they know and it does not is a violation.

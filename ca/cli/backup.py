@@ -157,6 +157,15 @@ def restore(
             "listed all the same.",
         ),
     ] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            metavar="URL",
+            help="For a record in PostgreSQL: the URL in the backup's homeca.toml, without any "
+            "password, so that no backup leads to a server that you did not name.",
+        ),
+    ] = None,
     tpm: TpmOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -170,7 +179,7 @@ def restore(
     Example: homeca restore /media/usb/homeca.age --home /var/lib/homeca --crl crl.pem
     """
     from ca.services.restoring import restore as restore_home
-    from ca.wiring import ledger_remembers, open_unpacked, system_clock
+    from ca.wiring import ledger_remembers, open_unpacked, spelled, system_clock
 
     place = Home(chosen_home(home))
     remembered = ledger_remembers(
@@ -182,10 +191,12 @@ def restore(
         _with(file, identity, passphrase_file),
         place,
         opened=open_unpacked,
+        spelled=spelled,
         lists=_lists(crl or []),
         witnesses=[remembered],
         accept_older=accept_older,
         tpm=tpm,
+        database=database,
         at=system_clock(),
     )
     if as_json:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -23,7 +22,6 @@ from ca.errors import (
     AlreadyInitialised,
     BackupDamaged,
     BackupStale,
-    BackupStrange,
     DrillFailed,
     OutputFailed,
     SettingsMalformed,
@@ -33,7 +31,6 @@ from ca.errors import (
 from ca.files import sync_directory
 from ca.home import Home
 from ca.interfaces.ledger import LedgerEvent
-from ca.names.showing import visible
 from ca.services.backup import remember
 from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading
 from ca.services.facility import Facility
@@ -42,6 +39,7 @@ from ca.services.forgotten import what_lists_know
 from ca.services.inspection import inspect
 from ca.services.premises import inspect_keys
 from ca.services.scratch import scratch_directory
+from ca.services.strange import Spell, check_own, check_server, check_way
 from ca.settings import Settings, read_settings
 
 #: Opens a home that a backup was unpacked into: its record, and no TPM.
@@ -54,9 +52,6 @@ Witness = Callable[[Facility], Iterable[Violation]]
 NUMBERS_LEFT_OUT = 1 << 20
 
 _LISTED = 20
-
-#: Ways to a TPM that start no program and load no library but libtss2's own.
-_PLAIN_TCTI = re.compile(r"(auto|embedded|(device|swtpm|mssim|tabrmd)(:.*)?)\Z", re.DOTALL)
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -73,10 +68,12 @@ def restore(
     home: Home,
     *,
     opened: Open,
+    spelled: Spell,
     lists: Sequence[CrlFacts] = (),
     witnesses: Sequence[Witness] = (),
     accept_older: bool = False,
     tpm: str | None = None,
+    database: str | None = None,
     at: datetime,
 ) -> Restored:
     """Make `home`, which must not be there or be an empty directory, from a backup.
@@ -85,11 +82,12 @@ def restore(
                again where the backup has the certificate.
     witnesses: asked whether the backup is of the newest state they know of.
                Neither is asked when the record is in PostgreSQL and not in the backup.
-    tpm:       the TCTI that the operator named.
+    tpm, database: the TCTI and the URL of the record that the operator named.
     Raises:    AlreadyInitialised; UsageError for lists that no record can be held against;
                BackupError's leaves; BackupStale with everything that would be
-               forgotten, unless `accept_older`; BackupStrange for a way to the TPM that starts a
-               program, unless it is `tpm`; StoreError, OutputFailed.
+               forgotten, unless `accept_older`; BackupStrange for a way to the TPM that is
+               not a TPM's device, unless it is `tpm`, and for a record elsewhere that is not
+               `database`; StoreError, OutputFailed.
     """
     _check_empty(home.path)
     with (
@@ -100,14 +98,16 @@ def restore(
         unpack(reading, staged.path)
         if not reading.manifest.has_record:
             settings = _check_elsewhere(staged, lists)
-            _check_way(settings.tpm, tpm)
+            check_way(settings.tpm, tpm)
+            check_server(str(settings.database), database, spelled)
             _appear(staged.path, home.path)
             return Restored(home=home, manifest=reading.manifest, forgotten=())
         with opened(staged) as facility:
             _check_record(facility, reading.manifest)
+            check_own(facility.settings.database, home.database, spelled)
             custody = facility.store.custody()
             for way in (facility.settings.tpm, custody.tcti if custody is not None else None):
-                _check_way(way, tpm)
+                check_way(way, tpm)
             known = what_lists_know(lists, facility)
             others = [found for witness in witnesses for found in witness(facility)]
             forgotten = (*known.violations, *others)
@@ -200,17 +200,6 @@ def _check_record(facility: Facility, manifest: Manifest) -> None:
         raise BackupDamaged(
             f"the record in the backup is not sound: {faults[0]}", remedy="use another backup"
         )
-
-
-def _check_way(tcti: str | None, named: str | None) -> None:
-    """Anybody can make a backup for a recipient: it starts no program. Raises: BackupStrange."""
-    if tcti in (None, "", named) or _PLAIN_TCTI.match(tcti):
-        return
-    raise BackupStrange(
-        f"the backup would have a program or library of its choice reach the TPM: "
-        f"{visible(tcti)[:200]!r}",
-        remedy="if that is yours, give the same with --tpm; if not, trust nothing in this backup",
-    )
 
 
 def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> Settings:

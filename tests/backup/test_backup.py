@@ -28,7 +28,7 @@ from ca.services.backup import make_backup
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.restoring import restore
-from ca.wiring import open_unpacked
+from ca.wiring import open_unpacked, spelled
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, require
@@ -159,7 +159,14 @@ def test_a_ceremony_while_a_backup_is_made_does_not_spoil_it(rig: Rig, tmp_path:
     with rig.facility(store=lambda store: _Busy(store, ceremony)) as facility:
         made = make_backup(tmp_path / "backup.age", key, facility)
     home = Home(tmp_path / "back")
-    restore(tmp_path / "backup.age", key, home, opened=open_unpacked, at=rig.clock.now)
+    restore(
+        tmp_path / "backup.age",
+        key,
+        home,
+        opened=open_unpacked,
+        spelled=spelled,
+        at=rig.clock.now,
+    )
     with open_unpacked(home) as facility:
         assert [one.slug for one in facility.store.issuers()] == ["root", "intermediate-1"]
         told = {one.seq: one.event for one in facility.store.ledger()}

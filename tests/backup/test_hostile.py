@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ca.services.backup_file import (
 )
 from ca.services.facility import Facility
 from ca.services.restoring import restore
-from ca.wiring import Opening, ledger_remembers, open_unpacked
+from ca.wiring import Opening, ledger_remembers, open_unpacked, spelled
 from tests.services.rig import Rig
 
 KEY = Passphrase(Secret(b"hostile"), 10)
@@ -55,16 +56,29 @@ def manifest(*members: Member) -> Manifest:
     )
 
 
-def tried(tmp_path: Path, plain: bytes) -> HomecaError:
+def tried(tmp_path: Path, plain: bytes, database: str | None = None) -> HomecaError:
     """What `restore` says of an age file with this content; nothing is there afterwards."""
     place = tmp_path / "place"
     place.mkdir()
-    source = tmp_path / "hostile.age"
-    source.write_bytes(b"".join(seal([plain], KEY, entropy=os.urandom)))
+    source = sealed(tmp_path, plain)
     with pytest.raises(HomecaError) as caught:
-        restore(source, KEY, Home(place / "home"), opened=never, at=NOW)
+        restore(
+            source,
+            KEY,
+            Home(place / "home"),
+            opened=never,
+            spelled=spelled,
+            database=database,
+            at=NOW,
+        )
     assert list(place.iterdir()) == []
     return caught.value
+
+
+def sealed(tmp_path: Path, plain: bytes) -> Path:
+    source = tmp_path / "hostile.age"
+    source.write_bytes(b"".join(seal([plain], KEY, entropy=os.urandom)))
+    return source
 
 
 DATABASE = member_of("homeca.db", b"database", 0o600)
@@ -130,16 +144,39 @@ def test_no_member_has_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     assert isinstance(tried(tmp_path, plain), BackupDamaged)
 
 
-WAYS = ["cmd:touch {}", "pcap:device", "./libtss2-tcti-mine.so", "libtss2-tcti-mine.so"]
+WAYS = [
+    "cmd:touch {}", "pcap:device", "./libtss2-tcti-mine.so", "libtss2-tcti-mine.so",
+    "device:{}", "device:/dev/tpmrm0/../../{}", "device:/dev/tpmrm٣", "device:/dev/tty",
+    "libtss2-tcti-device.so.0:{}", "swtpm:host=203.0.113.7", "mssim:host=203.0.113.7",
+    "tabrmd:bus_type=session",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_backup_starts_no_program_on_its_way_to_the_tpm(
-    rig: Rig, tmp_path: Path, way: str
-) -> None:
-    trace = tmp_path / "trace"
-    way = way.format(trace)
+def in_settings(rig: Rig, way: str) -> None:
     rig.path.joinpath("homeca.toml").write_text(f'tpm = "{way}"\n')
+
+
+def in_record(rig: Rig, way: str) -> None:
+    with closing(sqlite3.connect(rig.path / "homeca.db")) as connection, connection:
+        rules = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'custody'"
+        ).fetchall()
+        for name, _ in rules:
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE custody SET tcti = ?", (way,))
+        for _, rule in rules:
+            connection.execute(rule)
+
+
+@pytest.mark.parametrize("planted", [in_settings, in_record])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_backup_has_nothing_of_its_choice_taken_for_the_tpm(
+    rig: Rig, tmp_path: Path, way: str, planted: Callable[[Rig, str], None]
+) -> None:
+    trace, kept = tmp_path / "trace", tmp_path / "kept"
+    kept.write_text("somebody's own, and long enough to hold a command")
+    way = way.format(kept if "device" in way else trace)
+    planted(rig, way)
     with rig.facility() as facility:
         make_backup(tmp_path / "backup.age", KEY, facility)
     home = Home(tmp_path / "back")
@@ -151,6 +188,7 @@ def test_a_backup_starts_no_program_on_its_way_to_the_tpm(
             KEY,
             home,
             opened=open_unpacked,
+            spelled=spelled,
             witnesses=[ledger_remembers(asking)] if named is None else (),
             tpm=named,
             at=NOW,
@@ -159,6 +197,7 @@ def test_a_backup_starts_no_program_on_its_way_to_the_tpm(
     with pytest.raises(BackupStrange):
         restored(None)
     assert not trace.exists()
+    assert kept.read_text() == "somebody's own, and long enough to hold a command"
     assert not home.path.exists()
     restored(way)
     assert home.path.exists(), "the operator named it"
@@ -166,6 +205,111 @@ def test_a_backup_starts_no_program_on_its_way_to_the_tpm(
 
 def never_asked(_: str) -> Secret:
     raise AssertionError("no key is used here")
+
+
+@pytest.mark.parametrize("way", ["auto", "embedded", "device:/dev/tpmrm0", "device:/dev/tpm12"])
+def test_a_tpm_of_the_kernels_need_not_be_named(rig: Rig, tmp_path: Path, way: str) -> None:
+    in_settings(rig, way)
+    with rig.facility() as facility:
+        make_backup(tmp_path / "backup.age", KEY, facility)
+    home = Home(tmp_path / "back")
+    restore(tmp_path / "backup.age", KEY, home, opened=open_unpacked, spelled=spelled, at=NOW)
+    assert home.path.exists()
+
+
+def elsewhere(database: str) -> bytes:
+    """A backup without a record, whose settings say that it is there."""
+    settings = f'database = "{database}"\n'.encode()
+    member = member_of("homeca.toml", settings, 0o600)
+    return b"".join(tar_of(manifest(member), {"homeca.toml": settings}))
+
+
+SERVER = "postgresql://ca:hush@db/ca?sslmode=verify-full&sslrootcert=/etc/ssl/db.pem"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [None, "postgresql://ca@db/ca", "postgresql://ca@db2/ca?sslmode=verify-full", "sqlite:////x"],
+)
+def test_a_backup_leads_to_no_server_that_was_not_named(tmp_path: Path, named: str | None) -> None:
+    refused = tried(tmp_path, elsewhere(SERVER), named)
+    assert isinstance(refused, BackupStrange)
+    assert "sslrootcert=%2Fetc%2Fssl%2Fdb.pem" in refused.problem
+    assert "hush" not in refused.problem
+    assert "--database" in refused.remedy
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        SERVER,
+        "postgresql://ca@db/ca?sslmode=verify-full&sslrootcert=%2Fetc%2Fssl%2Fdb.pem",
+        "postgresql+psycopg://ca@db/ca?sslrootcert=/etc/ssl/db.pem&sslmode=verify-full",
+    ],
+)
+def test_a_server_that_was_named_is_the_restored_homes(tmp_path: Path, named: str) -> None:
+    home = Home(tmp_path / "home")
+    source = sealed(tmp_path, elsewhere(SERVER))
+    restore(source, KEY, home, opened=never, spelled=spelled, database=named, at=NOW)
+    assert SERVER in home.settings.read_text()
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "postgresql://ca@db/ca?sslcert=/home/c.pem&sslkey=/home/certs/x.so:k",
+        "postgresql://ca@db/ca?sslkeylogfile=/home/ca/.profile",
+        "postgresql://ca@db/ca?conninfo=sslkey%3Dx.so%3Ak",
+        "postgresql://ca:hush@db@evil/ca",
+        "sqlite:////var/lib/other/homeca.db",
+        "mysql://ca@db/ca",
+        "homeca.db",
+    ],
+)
+def test_what_is_no_server_for_homeca_is_refused_even_when_it_was_named(
+    tmp_path: Path, database: str
+) -> None:
+    assert isinstance(tried(tmp_path, elsewhere(database), database), BackupStrange)
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "sqlite:////var/lib/other/homeca.db",
+        "sqlite:///homeca.db",
+        "sqlite:///{}/../other/homeca.db",
+        "postgresql://ca@db/ca",
+        "postgresql://ca@db/ca?sslkey=x.so:k",
+    ],
+)
+def test_a_record_that_came_along_is_not_passed_over_for_another(
+    rig: Rig, tmp_path: Path, database: str
+) -> None:
+    home = Home(tmp_path / "back")
+    with rig.facility() as facility:
+        rig.path.joinpath("homeca.toml").write_text(f'database = "{database.format(home.path)}"\n')
+        make_backup(tmp_path / "backup.age", KEY, facility)
+    with pytest.raises(BackupStrange):
+        restore(
+            tmp_path / "backup.age",
+            KEY,
+            home,
+            opened=open_unpacked,
+            spelled=spelled,
+            database=database,
+            at=NOW,
+        )
+    assert not home.path.exists()
+
+
+def test_a_record_that_is_named_where_it_comes_to_lie_is_no_other(rig: Rig, tmp_path: Path) -> None:
+    home = Home(tmp_path / "back")
+    with rig.facility() as facility:
+        rig.path.joinpath("homeca.toml").write_text(f'database = "sqlite:///{home.database}"\n')
+        make_backup(tmp_path / "backup.age", KEY, facility)
+    restore(tmp_path / "backup.age", KEY, home, opened=open_unpacked, spelled=spelled, at=NOW)
+    with open_unpacked(home) as facility:
+        assert facility.store.issuers()
 
 
 def test_a_symbolic_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:

@@ -23,12 +23,13 @@ from pathlib import Path
 from ca.encoding.age_keys import Identity
 from ca.home import Home
 from ca.services.restoring import drill, restore
+from ca.wiring import spelled
 what, source, identity, place = sys.argv[1], *map(Path, sys.argv[2:])
 key, now = Identity.parse_file(identity.read_text()), datetime.now(UTC)
 def opened(_):
     os.kill(os.getpid(), signal.SIGKILL)
 if what == "restore":
-    restore(source, key, Home(place), opened=opened, at=now)
+    restore(source, key, Home(place), opened=opened, spelled=spelled, at=now)
 else:
     drill(source, key, place=place, opened=opened, at=now)
 """

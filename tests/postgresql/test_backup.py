@@ -82,6 +82,12 @@ def test_home_and_record_come_back_from_a_backup_and_the_dump_it_asks_for(
 
     new = Homeca(tmp_path / "new")
     done = new.run("restore", backup, "--identity", identity)
+    assert done.returncode == 3, done.stderr
+    assert "--database" in done.stderr
+    assert not new.home.exists()
+    named = re.search(r"its choice: '(postgresql://[^']+)'", done.stderr)
+    assert named is not None
+    done = new.run("restore", backup, "--identity", identity, "--database", named[1])
     assert done.returncode == 0, done.stderr
     assert "pg_restore" in done.stderr
     assert (new.home / "node").read_text() == node

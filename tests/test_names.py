@@ -27,6 +27,7 @@ from ca.names.general import (
     URIName,
     kind_of,
     parse_general_name,
+    parse_general_names,
 )
 from ca.names.showing import visible
 
@@ -304,3 +305,34 @@ def test_what_is_excluded_is_not_permitted_again() -> None:
 def test_a_network_has_its_host_bits_zero(network: str) -> None:
     with pytest.raises(IllegalName):
         NameConstraints.parse(ip=[network])
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem", "remedy"),
+    [
+        ("192.168.1.300", "'192.168.1.300' is no IP address", "write it like 192.168.1.10"),
+        ("DNS:192.168.1", "'192.168.1' is no IP address", "write it like 192.168.1.10"),
+        ("DNS:10.0.0.7", "'10.0.0.7' is an IP address, not a DNS name", "IP:10.0.0.7"),
+        ("nas.7", "'nas.7' is not a DNS name: it ends in a number", "its domain"),
+    ],
+)
+def test_what_ends_in_a_number_is_said_to_be_what_it_is(
+    typed: str, problem: str, remedy: str
+) -> None:
+    with pytest.raises(IllegalName) as refused:
+        parse_general_name(typed)
+    assert refused.value.problem == problem
+    assert remedy in refused.value.remedy
+
+
+def test_of_several_names_each_bad_one_is_named() -> None:
+    assert [str(one) for one in parse_general_names(["nas.lan", "10.0.0.7", "DNS:nas.lan"])] == [
+        "DNS:nas.lan",
+        "IP:10.0.0.7",
+    ]
+    with pytest.raises(IllegalName, match=r"^'1\.2\.3' is no IP address$"):
+        parse_general_names(["nas.lan", "1.2.3", "1.2.3"])
+    with pytest.raises(IllegalName) as refused:
+        parse_general_names(["1.2.3", "nas.lan", "email:nobody"])
+    assert "'1.2.3' is no IP address; 'nobody' is not an e-mail address" in refused.value.problem
+    assert refused.value.remedy == "write it like 192.168.1.10; write it like me@home.arpa"

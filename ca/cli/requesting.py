@@ -19,7 +19,7 @@ from ca.cli.targets import request_target
 from ca.errors import ConfigurationError, UsageError
 from ca.files import PUBLIC_FILE, write_whole
 from ca.names.distinguished import DistinguishedName
-from ca.names.general import parse_general_name
+from ca.names.general import parse_general_names
 from ca.names.showing import shell_word, visible
 from ca.wiring import open_device
 
@@ -122,7 +122,7 @@ def _plan(wanted: Wanted, inf: InfRequest | None) -> Plan:
 
     from ca.services.requesting import Plan
 
-    names = tuple(dict.fromkeys(map(parse_general_name, wanted.san)))
+    names = parse_general_names(wanted.san)
     subject = DistinguishedName.parse(wanted.subject) if wanted.subject is not None else None
     kind = _kind(wanted.key) if wanted.key is not None else None
     as_root = os.geteuid() == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import (
     IPv4Address,
     IPv6Address,
@@ -49,11 +49,22 @@ def dns_labels(text: str) -> tuple[str, ...]:
                 remedy="use letters, digits and inner hyphens, 1 to 63 a label",
             )
     if labels[-1].isdigit():
-        raise IllegalName(
-            f"{shown!r} looks like an IP address",
-            remedy="write it as an address: IP:192.168.1.10",
-        )
+        raise _ending_in_digits(name)
     return labels
+
+
+def _ending_in_digits(name: str) -> IllegalName:
+    """No top-level domain is a number: somebody means an address (RFC 3696 §2)."""
+    if _is_address(name):
+        return IllegalName(
+            f"{name!r} is an IP address, not a DNS name", remedy=f"write it as one: IP:{name}"
+        )
+    if all(label.isdigit() for label in name.split(".")):
+        return IllegalName(f"{name!r} is no IP address", remedy="write it like 192.168.1.10")
+    return IllegalName(
+        f"{name!r} is not a DNS name: it ends in a number",
+        remedy="write its domain behind it, or an address: IP:192.168.1.10",
+    )
 
 
 def _a_labels(name: str) -> str:
@@ -262,6 +273,25 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def parse_general_names(typed: Iterable[str]) -> tuple[GeneralName, ...]:
+    """Each once, in the order given. Raises: IllegalName that names every bad one."""
+    found: dict[GeneralName, None] = {}
+    wrong: dict[str, IllegalName] = {}
+    for text in typed:
+        try:
+            found[parse_general_name(text)] = None
+        except IllegalName as error:
+            wrong[error.problem] = error
+    if len(wrong) == 1:
+        raise next(iter(wrong.values()))
+    if wrong:
+        raise IllegalName(
+            f"{len(wrong)} names cannot be certified: {'; '.join(wrong)}",
+            remedy="; ".join(dict.fromkeys(error.remedy for error in wrong.values())),
+        )
+    return tuple(found)
 
 
 def parse_general_name(text: str) -> GeneralName:

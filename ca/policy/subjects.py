@@ -231,12 +231,14 @@ def _common_name_from_san(
     if not hosts or any(_is_spelt_as_one_of(hosts, value) for value in asked[-1:]):
         return
     first = str(hosts[0].value)
-    if len(first) > attribute_type(COMMON_NAME).upper_bound:
-        wanted.pop(COMMON_NAME, None)
-        return
+    longest = attribute_type(COMMON_NAME).upper_bound
+    too_long = len(first) > longest
+    why = f"the profile {profile.name!r} takes it from the SAN"
+    if too_long:
+        why += f", and {first!r} is longer than the {longest} characters of a commonName"
     for value in asked:
-        findings.drop("commonName", value, f"the profile {profile.name!r} takes it from the SAN")
-    wanted[COMMON_NAME] = [first]
+        findings.drop("commonName", value, why)
+    wanted[COMMON_NAME] = [] if too_long else [first]
 
 
 def _is_spelt_as_one_of(hosts: Sequence[GeneralName], value: str) -> bool:

@@ -58,8 +58,9 @@ class NamePolicy(Struct, frozen=True, kw_only=True):
                         "name.constrained",
                         f"{_shown(name)} is outside the name constraints of the issuer, so no "
                         "client would accept it",
-                        "use a name inside them, or make a new root with "
-                        f"`homeca init-root {_permit_option(name)}`",
+                        "use a name inside them, or begin another CA in another --home: "
+                        f"`homeca init-root --home DIR --name NAME {_permit_option(name)}`, with "
+                        "everything it is to certify",
                     )
                 )
                 break
@@ -168,7 +169,8 @@ def _exception(name: GeneralName) -> str:
 
 
 def _permit_option(name: GeneralName) -> str:
+    """The same for every name of a kind, so that it is said once."""
     host = _hosts(name)
     if host and isinstance(host[0], IPName):
-        return f"--permit-ip {host[0].value}/{host[0].value.max_prefixlen}"
-    return f"--permit-dns {host[0].value}" if host else "…"
+        return "--permit-ip NETWORK"
+    return "--permit-dns DOMAIN"

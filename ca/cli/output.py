@@ -166,10 +166,12 @@ def show_error(error: HomecaError, *, as_json: bool) -> None:
     if [violation.text for violation in violations] == [error.problem]:
         codes, violations = f"{error.code}, {violations[0].rule}", ()
     say(f"{name} {error.problem} [{codes}]")
+    remedies = set()
     for violation in violations:
         say(f"   - {visible(violation.text)} [{violation.rule}]")
-        if violation.remedy:
+        if violation.remedy and violation.remedy not in remedies:
             say(f"     try: {visible(violation.remedy)}")
+        remedies.add(violation.remedy)
     if not violations or not all(violation.remedy for violation in violations):
         say(f"   try: {error.remedy}")
     if as_json:

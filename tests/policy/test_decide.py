@@ -446,3 +446,29 @@ def test_one_violation_speaks_for_itself_and_several_are_counted() -> None:
 
 def test_the_issuer_in_these_tests_is_what_it_seems() -> None:
     assert ISSUER.values("O") == ("Zuhause",)
+
+
+def test_a_common_name_that_a_long_san_displaces_is_shown() -> None:
+    host = f"{'a' * 60}.home.arpa"
+    granted = _granted(request(name(("CN", "x")), [asked(san(dns(host)))]), SERVER)
+    assert granted.subject.values(COMMON_NAME) == ()
+    (left_out,) = granted.not_granted
+    assert (left_out.what, left_out.value) == ("commonName", "x")
+    assert "longer than the 64 characters of a commonName" in left_out.why
+
+
+@pytest.mark.parametrize(
+    ("typed", "option"),
+    [
+        ("www.example.com", "--permit-dns DOMAIN"),
+        ("nas", "--permit-dns DOMAIN"),
+        ("10.0.0.1", "--permit-ip NETWORK"),
+    ],
+)
+def test_a_name_outside_the_constraints_needs_another_ca_in_another_home(
+    typed: str, option: str
+) -> None:
+    constraints = CONSTRAINED.constraints
+    found = NamePolicy().objections(parse_general_name(typed), constraints)
+    (remedy,) = [one.remedy for one in found if one.rule == "name.constrained"]
+    assert f"`homeca init-root --home DIR --name NAME {option}`" in remedy

@@ -16,6 +16,7 @@ from ca.cli.output import bad, document, fields, good, result, say, strong, when
 from ca.cli.selecting import find_record
 from ca.encoding.containers import pem, read_certificates, read_crls, read_request
 from ca.encoding.inspect import read_certificate, read_crl
+from ca.encoding.shapes import shape_of
 from ca.errors import EncodingError, HomeMissing, NotFound, UsageError
 from ca.files import read_bounded
 from ca.home import Home
@@ -166,7 +167,7 @@ def read_file(path: Path) -> bytes:
 
 
 def recognised(octets: bytes) -> tuple[str, tuple[bytes, ...]]:
-    """What the octets are, and their DER."""
+    """What the octets are, and their DER. Raises: UsageError for a private key."""
     first: EncodingError | None = None
     for kind, read in (
         ("certificate", read_certificates),
@@ -177,6 +178,11 @@ def recognised(octets: bytes) -> tuple[str, tuple[bytes, ...]]:
             return kind, read(octets)
         except EncodingError as error:
             first = first or error
+    if b"PRIVATE KEY-----" in octets or shape_of(octets) in ("private-key", "tpm-key"):
+        raise UsageError(
+            "the file holds a private key",
+            remedy="give a certificate, a CRL or a request: those are shown, and a key is not read",
+        )
     raise first or UsageError("the file is empty", remedy="give a certificate")
 
 

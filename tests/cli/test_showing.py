@@ -261,3 +261,23 @@ def test_an_uncertain_serial_is_shown_without_a_certificate(house: House) -> Non
     assert "the answer was lost" in said.text
     assert harmful(said.out) == []
     assert run(house, "show", serial, "--pem").status == 1
+
+
+@pytest.mark.parametrize("command", ["show", "lint", "verify"])
+@pytest.mark.parametrize("form", ["PEM", "DER"])
+def test_a_private_key_is_called_one_and_not_shown(
+    house: House, tmp_path: Path, command: str, form: str
+) -> None:
+    key = tmp_path / "vpn.key"
+    must("openssl", "pkey", "-in", house.file("laptop.key"), "-out", key, "-outform", form)
+    said = run(house, command, key)
+    assert said.status == 2
+    assert "the file holds a private key" in said.messages
+    assert "a certificate, a CRL or a request" in said.messages
+    assert said.out == b""
+
+
+def test_a_certificate_with_its_key_in_one_file_is_shown(house: House, tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    both.write_bytes(house.file("laptop.crt").read_bytes() + house.file("laptop.key").read_bytes())
+    assert "CN=laptop.home.arpa" in run(house, "show", both).text

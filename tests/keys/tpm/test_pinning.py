@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
@@ -32,6 +33,7 @@ from ca.errors import (
 )
 from ca.interfaces.custody import SealedKey
 from ca.interfaces.values import Secret
+from ca.keys.tpm.capabilities import KEY_ATTRIBUTES
 from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.link import Link
@@ -345,6 +347,77 @@ def test_the_owner_password_is_not_needed_any_more_once_the_storage_key_is_there
     key = lab.custody().create(EC_P256, pin=PIN)
     assert sign(lab.custody(), key)
     assert lab.custody().report().owner_auth_set
+
+
+# ---------------------------------------------------------------- the TPM makes another key
+
+
+class Disobedient(TpmCustody):
+    """Its TPM makes a key from another template than it was given, and says truly what it made."""
+
+    made: str
+    attributes: str
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with super()._transaction() as tpm:
+            yield cast(Transaction, _Disobedient(tpm, self))
+
+
+class _Disobedient:
+    def __init__(self, inner: Any, custody: Disobedient) -> None:
+        self._inner, self._custody = inner, custody
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @contextmanager
+    def esapi(self) -> Iterator[_Disobedient]:
+        with self._inner.esapi() as esapi:
+            yield _Disobedient(esapi, self._custody)
+
+    def create(self, parent: ESYS_TR, sensitive: Any, _template: Any, **named: Any) -> Any:
+        custody = self._custody
+        other = TPM2B_PUBLIC.parse(custody.made, objectAttributes=custody.attributes)
+        return self._inner.create(parent, sensitive, other, **named)
+
+
+SIGNING = "ecc256:ecdsa-sha256:null"
+
+
+def but(**changed: str) -> str:
+    """The attributes that are asked for, but for these."""
+    names = (changed.get(name, name) for name in KEY_ATTRIBUTES.split("|"))
+    return "|".join(name for name in names if name)
+
+
+@pytest.mark.parametrize(
+    ("made", "attributes"),
+    [
+        (SIGNING, but(fixedtpm="", fixedparent="")),
+        (SIGNING, but(noda="")),
+        (SIGNING, but(userwithauth="adminwithpolicy")),
+        (SIGNING, but(sign="sign|restricted")),
+        ("ecc256:null:null", KEY_ATTRIBUTES),
+        ("ecc256:ecdsa-sha384:null", KEY_ATTRIBUTES),
+        ("ecc384:ecdsa-sha256:null", KEY_ATTRIBUTES),
+    ],
+)
+def test_a_key_that_was_not_asked_for_is_not_taken(lab: Lab, made: str, attributes: str) -> None:
+    lab.pin()
+    custody = Disobedient(
+        "embedded",
+        state_dir=lab.tpm_dir,
+        lock_file=lab.lock_file,
+        srk_public=lab.srk_public,
+        on_wait=lambda _: None,
+        deadline=20.0,
+    )
+    custody.made, custody.attributes = SIGNING, KEY_ATTRIBUTES
+    assert custody.create(EC_P256, pin=PIN).kind is EC_P256
+    custody.made, custody.attributes = made, attributes
+    with pytest.raises(TpmTampered, match="made another key than it was asked for"):
+        custody.create(EC_P256, pin=PIN)
 
 
 # ---------------------------------------------------------------- every error can be shown

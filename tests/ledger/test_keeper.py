@@ -22,6 +22,7 @@ from ca.errors import (
     StoreUnwritable,
     TpmBroken,
     TpmStateMissing,
+    TpmSwapped,
 )
 from ca.failpoints import arm
 from ca.interfaces.ledger import LedgerEvent
@@ -236,6 +237,34 @@ def test_a_deleted_index_stops_signing(rig: Rig, which: str) -> None:
     with rig.facility() as facility, pytest.raises(LedgerMismatch, match="does not hold"):
         issue(facility, order())
     assert wrong(rig) == ["ledger.anchor"]
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["any TPM", "one with such an anchor"])
+def test_another_tpm_found_at_the_anchor_is_told_as_another_tpm(
+    rig: Rig, tmp_path: Path, prepared: bool
+) -> None:
+    """And not as an anchor that was deleted: accepting the record would be the wrong remedy."""
+    place, _ = reading(rig)
+    another = TpmCustody(
+        "embedded",
+        state_dir=tmp_path / "another",
+        lock_file=tmp_path / "lock",
+        srk_public=None,
+        on_wait=lambda _: None,
+        deadline=20.0,
+    )
+    with another.hold():
+        if prepared:
+            another.place_anchor(place.ledger)
+    shutil.rmtree(rig.path / "tpm")
+    shutil.copytree(tmp_path / "another", rig.path / "tpm")
+    record = Recorder()
+    with (
+        rig.facility(around=record.around) as facility,
+        pytest.raises(TpmSwapped, match="not the TPM that holds the CA's keys"),
+    ):
+        issue(facility, order())
+    assert not {CC_LOAD, CC_SIGN, CC_NV_EXTEND} & set(record.codes)
 
 
 def test_an_index_made_anew_holds_another_story(rig: Rig) -> None:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,7 @@ from ca.services.issuance import (
 from ca.services.preparation import Order, Preparation, Prepared
 from ca.services.renewal import renewal_of
 from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
-from tests.services.rig import Rig, Unwritable, cut, issue, issue_one, order, serials
+from tests.services.rig import Hands, Rig, Unwritable, cut, issue, issue_one, order, serials
 
 TPM_RC_FAILURE = 0x101
 
@@ -282,6 +282,45 @@ def test_breaking_a_run_off_leaves_no_intent_open_and_no_certificate_unclaimed(r
     assert states == Counter({State.ISSUED: signed, State.FAILED: FIRST_CHUNK - signed})
     issued = [row.serial for row in rig.rows() if row.state is State.ISSUED]
     assert [one.prepared.serial for one in issuance.not_taken] == issued
+
+
+def test_after_ctrl_c_the_key_is_asked_for_no_other_signature(rig: Rig) -> None:
+    """It comes while the first of four is being made: that one is kept, the others are not."""
+    asked, heard = threading.Event(), threading.Event()
+    record = Recorder()
+
+    def slowly(link: Link) -> Link:
+        def change(code: int, count: int, answer: bytes) -> bytes:
+            if code == CC_SIGN and count == 1:
+                asked.set()
+                assert heard.wait(20)
+            return answer
+
+        return Changing(record.around(link), change)
+
+    class Listening(Hands):
+        """The time is asked for when what was not signed is settled."""
+
+        def __call__(self) -> datetime:
+            if asked.is_set():
+                heard.set()
+            return super().__call__()
+
+    rig.clock = Listening(rig.clock.now)
+    with rig.facility(around=slowly) as facility:
+        prepare = preparing(facility)
+
+        def interrupted() -> Iterator[Prepared]:
+            for n in range(FIRST_CHUNK):
+                yield prepare(order(f"d{n}"))
+            assert asked.wait(20)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(Issuance(facility).issue(interrupted()))
+    assert record.codes.count(CC_SIGN) == 1
+    states = [row.state for row in rig.rows()]
+    assert states == [State.ISSUED] + [State.FAILED] * (FIRST_CHUNK - 1)
 
 
 @pytest.mark.parametrize("step", ["record_intents", "record_certificates"])

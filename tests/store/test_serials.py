@@ -156,6 +156,17 @@ def test_a_certificate_without_an_intent_is_not_recorded(store: SqlStore, issuer
     assert store.by_serial(Serial(7)) == ()
 
 
+def test_a_serial_takes_one_step_in_one_act(store: SqlStore, issuer: int) -> None:
+    """Twice in one batch, it would have two entries in the ledger and one certificate."""
+    store.record_intents([intent(issuer, 7), intent(issuer, 8)], at=NOW)
+    before = store.ledger_end()
+    batch = [(issuer, Serial(n), der_of(n)) for n in (7, 8, 7)]
+    with pytest.raises(NotFound, match="no open serial 07"):
+        store.record_certificates(batch, at=NOW)
+    assert state_of(store, 7) is state_of(store, 8) is State.INTENDED
+    assert store.ledger_end() == before
+
+
 def test_an_uncertain_serial_is_on_the_crl_at_once(store: SqlStore, issuer: int) -> None:
     store.record_intents([intent(issuer, 7)], at=NOW)
     store.settle(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import asn1crypto.crl
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ca.encoding.containers import read_crls
 from ca.errors import VerificationFailed
@@ -51,6 +55,38 @@ def test_the_newest_crls_are_good(common_house: House) -> None:
 @pytest.mark.parametrize(("days", "rule"), [(31, "dates.expired"), (-1, "dates.not-yet")])
 def test_the_dates_of_a_crl_are_kept(common_house: House, days: int, rule: str) -> None:
     assert crl_reasons(common_house, crl(common_house), later=timedelta(days=days)) == {rule}
+
+
+def test_a_crl_without_an_end_is_found(house: House) -> None:
+    """RFC 5280 §5.1.2.5 wants a nextUpdate; nobody could say when such a list is too old."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    with house.database() as database:
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        database.execute("UPDATE issuers SET spki = ? WHERE id = 2", (spki,))
+
+    assert crl_reasons(house, signed_anew(crl(house), key, has_end=True)) == set()
+    assert crl_reasons(house, signed_anew(crl(house), key, has_end=False)) == {"dates.no-end"}
+    for days, rule in ((400, "dates.no-end"), (-1, "dates.not-yet")):
+        endless = signed_anew(crl(house), key, has_end=False)
+        assert crl_reasons(house, endless, later=timedelta(days=days)) == {rule}
+
+
+def signed_anew(der: bytes, key: ec.EllipticCurvePrivateKey, *, has_end: bool) -> bytes:
+    """The same list by another key, with or without its nextUpdate."""
+    found = asn1crypto.crl.CertificateList.load(der)
+    fields = {name: found["tbs_cert_list"][name] for name in found["tbs_cert_list"]}
+    if not has_end:
+        del fields["next_update"]
+    tbs = asn1crypto.crl.TbsCertList(fields)
+    return bytes(
+        asn1crypto.crl.CertificateList(
+            {
+                "tbs_cert_list": tbs,
+                "signature_algorithm": found["signature_algorithm"],
+                "signature": key.sign(tbs.dump(), ec.ECDSA(hashes.SHA256())),
+            }
+        ).dump()
+    )
 
 
 def test_a_changed_crl_is_found(common_house: House) -> None:

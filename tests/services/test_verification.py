@@ -208,6 +208,19 @@ def test_a_row_taken_from_the_record_is_found(house: House) -> None:
     assert reasons(house, ders(house.file("nas.crt"))) == {"record.unknown"}
 
 
+def test_another_certificate_under_a_recorded_serial_is_found(house: House) -> None:
+    """Both may be signed by this CA: the record answers for one of them."""
+    with house.database() as database:
+        database.execute(
+            "UPDATE certificates SET der = (SELECT der FROM certificates WHERE serial = ?) "
+            "WHERE serial = ?",
+            (bytes.fromhex(house.serial("laptop")), bytes.fromhex(house.serial("nas"))),
+        )
+
+    assert reasons(house, ders(house.file("nas.crt"))) == {"record.other"}
+    assert reasons(house, ders(house.file("laptop.crt"))) == set()
+
+
 def test_an_uncertain_serial_counts_as_revoked(house: House) -> None:
     with house.database() as database:
         database.execute(

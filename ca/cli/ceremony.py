@@ -17,7 +17,12 @@ from ca.cli.ceremony_planning import (
     organisation,
     same_base,
 )
-from ca.cli.ceremony_showing import say_next_after_root, show_issuer
+from ca.cli.ceremony_showing import (
+    say_next_after_root,
+    show_issuer,
+    warn_of_addresses,
+    warn_of_no_pin,
+)
 from ca.cli.opening import facility
 from ca.cli.options import (
     BelieveClockOption,
@@ -93,7 +98,12 @@ def init_root(
     ] = None,
     permit_ip: Annotated[
         list[str] | None,
-        typer.Option("--permit-ip", metavar="NETWORK", help="The same for addresses (repeatable)."),
+        typer.Option(
+            "--permit-ip",
+            metavar="NETWORK",
+            help="The same for addresses (repeatable). strongSwan 5.9.8, Debian 12's, cannot load "
+            "such a CA.",
+        ),
     ] = None,
     base_url: BaseUrlOption = None,
     pin: PinOption = False,
@@ -109,7 +119,7 @@ def init_root(
     Do this once per home. The key is made inside the TPM and never leaves it; what is written to
     disk is a blob only this TPM can use. Next: `homeca init-intermediate`.
 
-    Example: homeca init-root --name "Smith family" --permit-dns home.arpa --permit-ip fd00::/8
+    Example: homeca init-root --name "Smith family" --permit-dns home.arpa
     """
     name = checked_name(name)
     constraints = NameConstraints.parse(dns=permit_dns or (), ip=permit_ip or ())
@@ -135,6 +145,7 @@ def init_root(
             base_url=base_url or found.settings.base_url,
         )
         _announce(plan.kind)
+        warn_of_addresses(constraints)
         issuer = make_root(plan, found)
         show_issuer(issuer, found, as_json=as_json, constraints=constraints)
         if not as_json:
@@ -177,7 +188,8 @@ def init_intermediate(
         typer.Option(
             "--sign-request",
             metavar="FILE",
-            help="On the root's machine: certify another home's --csr-out; writes FILE.crt.",
+            help="On the root's machine: certify another home's --csr-out. The answer is put "
+            "beside it, with the ending .crt.",
         ),
     ] = None,
     give_up: Annotated[
@@ -265,6 +277,7 @@ def init_intermediate(
             return
         else:
             _announce(plan.kind)
+            warn_of_no_pin(plan, found)
             issuer = intermediate.init_intermediate(plan, found)
         show_issuer(issuer, found, as_json=as_json, constraints=None)
         if not as_json:

@@ -6,15 +6,33 @@ import sys
 from typing import TYPE_CHECKING
 
 from ca.cli.opening import mention_custody
-from ca.cli.output import day, document, fields, good, result, say, strong, when
+from ca.cli.output import day, document, fields, good, result, say, strong, warn, when
 from ca.interfaces.custody import Custody
-from ca.interfaces.issuing import IssuerRecord, IssuerState
+from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
 from ca.names.constraints import NameConstraints
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.services.ceremony.plan import Plan
     from ca.services.facility import Facility
+
+
+def warn_of_addresses(constraints: NameConstraints) -> None:
+    """Before a root is made that some programs cannot load, for ever (rule SS5 of `ca.lint`)."""
+    if constraints.permitted_ip:
+        warn(
+            "strongSwan 5.9.8 (Debian 12) cannot load a CA that permits addresses: 'parsing X509 "
+            "certificate failed'; if any device is to use it, make the root without --permit-ip"
+        )
+
+
+def warn_of_no_pin(plan: Plan, found: Facility) -> None:
+    """Before an intermediate is made that anybody at this TPM can use, although its root is not."""
+    from ca.services.scheduling import keys_with_pin
+
+    roots = {one.key_file for one in found.store.issuers() if one.role is Role.ROOT}
+    if plan.pin is None and not roots.isdisjoint(keys_with_pin(found.home, found.store)):
+        warn("the new key has no PIN, although the root's has one; --pin gives it one")
 
 
 def show_issuer(

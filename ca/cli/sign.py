@@ -26,7 +26,7 @@ from ca.failpoints import failpoint
 from ca.files import read_bounded
 from ca.interfaces.values import serial_text
 from ca.names.distinguished import DistinguishedName
-from ca.names.general import parse_general_name
+from ca.names.general import parse_general_names
 
 if TYPE_CHECKING:
     from ca.encoding.requests import Request
@@ -86,6 +86,16 @@ OutOption = Annotated[
         metavar="FILE",
         help="Where to: a file, a directory, or - for stdout. Default: beside the request, "
         "with the ending .crt.",
+    ),
+]
+RenewalOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to: a file, a directory, or - for stdout. Default: beside the certificate "
+        "that was named, as NAME-renewed.crt; for a serial number, SERIAL.crt here.",
     ),
 ]
 DryRunOption = Annotated[
@@ -165,7 +175,7 @@ def renew(
     days: DaysOption = None,
     not_after: NotAfterOption = None,
     issuer: IssuerOption = None,
-    out: OutOption = None,
+    out: RenewalOutOption = None,
     dry_run: DryRunOption = False,
     force: ForceOption = False,
     believe_clock: BelieveClockOption = False,
@@ -225,7 +235,7 @@ def _wishes(
     if days is not None and not_after is not None:
         raise UsageError("--days and --not-after contradict each other", remedy="give one of them")
     return Wishes(
-        san=tuple(dict.fromkeys(map(parse_general_name, san))) if san else None,
+        san=parse_general_names(san) if san else None,
         subject=DistinguishedName.parse(subject) if subject is not None else None,
         days=days,
         not_after=parse_moment(not_after) if not_after is not None else None,

@@ -192,3 +192,54 @@ def test_a_ca_without_a_name_is_refused(away: Homeca, command: str, name: str) -
     done = away.run(command, "--name", name, "--key", "ec-p256")
     assert (done.returncode, "--name" in done.stderr) == (2, True)
     assert not away.home.exists()
+
+
+def test_an_intermediate_without_the_pin_its_root_has_is_warned_of(tmp_path: Path) -> None:
+    homeca = Homeca(tmp_path / "home")
+    pin = private(tmp_path / "pin", "1234")
+    homeca.must("init-root", "--name", "A", "--key", "ec-p256", "--pin", "--pin-file", pin)
+    make = ("init-intermediate", "--key", "ec-p256", "--pin-file", pin)
+    warning = "the new key has no PIN, although the root's has one; --pin gives it one"
+    open_one = homeca.run(*make)
+    assert (open_one.returncode, open_one.stderr.count(warning)) == (0, 1), open_one.stderr
+    with_pin = homeca.run(*make, "--pin")
+    assert (with_pin.returncode, warning in with_pin.stderr) == (0, False), with_pin.stderr
+
+
+def test_a_pin_that_no_key_has_is_not_missed(house: House) -> None:
+    made = run(house, "init-intermediate", "--key", "ec-p256")
+    assert (made.status, "PIN" in made.messages) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("permitted", "warned"),
+    [(("--permit-ip", "192.168.0.0/16"), True), (("--permit-dns", "home.arpa"), False)],
+)
+def test_a_root_that_permits_addresses_is_warned_of_before_anything_is_made(
+    away: Homeca, permitted: tuple[str, str], warned: bool
+) -> None:
+    make = ("init-root", "--name", "A", "--key", "ec-p256", *permitted)
+    broken_off = away.run(*make, "--tpm", "swtpm:port=1")
+    assert broken_off.returncode != 0
+    assert ("strongSwan 5.9.8" in broken_off.stderr) is warned
+    made = away.run(*make)
+    assert made.returncode == 0
+    assert ("make the root without --permit-ip" in made.stderr) is warned
+
+
+def test_the_answer_to_a_request_lies_where_the_help_says(house: House, away: Homeca) -> None:
+    asked(away)
+    run(house, "init-intermediate", "--sign-request", away.home.parent / "an ask.csr")
+    assert (away.home.parent / "an ask.crt").exists()
+    said = " ".join(run(house, "init-intermediate", "--help").text.split())
+    assert "The answer is put beside it, with the ending .crt." in said
+
+
+def test_a_renewed_certificate_lies_where_the_help_says(house: House) -> None:
+    said = " ".join(run(house, "renew", "--help").text.split())
+    assert "beside the certificate that was named, as NAME-renewed.crt" in said
+    assert "for a serial number, SERIAL.crt here" in said
+    for named in (house.file("laptop.crt"), house.serial("laptop")):
+        assert run(house, "renew", named).status == 0
+    assert house.file("laptop-renewed.crt").exists()
+    assert house.file(f"{house.serial('laptop')}.crt").exists()

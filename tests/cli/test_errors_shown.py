@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.running import run
 from tests.house import House, make_request
 
@@ -36,3 +38,25 @@ def test_json_holds_the_rule_of_a_single_objection(house: House) -> None:
     error = json.loads(said.text)["error"]
     assert error["code"] == "refused.request"
     assert [one["rule"] for one in error["violations"]] == ["name.wildcard-too-wide"]
+
+
+def test_a_remedy_for_several_names_is_said_once_and_can_be_followed(house: House) -> None:
+    """Another root does not go into this home, and a root of one domain is a root of one domain."""
+    request = make_request(house.place, "bank", "DNS:a.example.com,DNS:b.example.com")
+    (house.home / "homeca.toml").write_text('[names]\npermit_dns = ["example.com"]\n')
+    said = run(house, "sign", request, "--profile", "vpn-client", "--subject", "CN=bank")
+    assert said.messages.count("[name.constrained]") == 2
+    assert said.messages.count("another CA in another --home: `homeca init-root --home DIR ") == 1
+    assert "--permit-dns DOMAIN`, with everything it is to certify" in said.messages
+
+
+@pytest.mark.parametrize("command", ["sign", "request"])
+def test_every_bad_name_is_named_at_once(house: House, command: str) -> None:
+    own = {"sign": ("laptop.csr", "--profile", "vpn-client", "--force"), "request": ("new",)}
+    bad = [f"--san={one}" for one in ("192.168.1.300", "DNS:a b", "DNS:good.home.arpa")]
+    said = run(house, command, *own[command], *bad)
+    assert said.status != 0
+    assert "'192.168.1.300' is no IP address" in said.messages
+    assert "'a b' is not a DNS name" in said.messages
+    assert "good.home.arpa" not in said.messages
+    assert "Traceback" not in said.messages

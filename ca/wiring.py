@@ -298,6 +298,11 @@ def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> 
             lambda: open_custody(opening, facility.home, facility.settings, facility.store)
         )
         auditor = auditor_of(replace(facility, custody=custody, on_wait=opening.on_wait))
+        if _came_along(opening, facility):  # as old as the record that it is asked about
+            opening.on_wait(
+                "whether this backup is of the newest state, the software TPM that came out of it "
+                "cannot say here; --crl and --checkpoint can"
+            )
         try:
             audit = auditor.audit(ask_tpm=True, checkpoints=read)
         except CustodyError as error:
@@ -305,23 +310,11 @@ def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> 
                 "whether this backup is of the newest state, the TPM of this CA cannot say here "
                 f"[{error.code}]; --crl and --checkpoint can"
             )
-        if _came_along(opening, facility):  # as old as the record that it is asked about
-            opening.on_wait(
-                "whether this backup is of the newest state, the software TPM that came out of it "
-                "cannot say here; --crl and --checkpoint can"
-            )
             audit = auditor.audit(ask_tpm=False, checkpoints=read)
         yield from audit.violations()
 
     return witness
 
-
-# ---------------------------------------------------------------- a device that asks
-
-
-def open_device(opening: Opening) -> Device:
-    """A home with requests and no CA; nothing is opened before it is used."""
-    from tempfile import TemporaryDirectory
 
 def _came_along(opening: Opening, facility: Facility) -> bool:
     """Is the TPM that will be asked a software TPM that was in the backup itself?"""
@@ -332,6 +325,13 @@ def _came_along(opening: Opening, facility: Facility) -> bool:
     is_another = opening.tcti not in (None, EMBEDDED)
     return is_embedded and not is_another and facility.home.tpm_state.exists()
 
+
+# ---------------------------------------------------------------- a device that asks
+
+
+def open_device(opening: Opening) -> Device:
+    """A home with requests and no CA; nothing is opened before it is used."""
+    from tempfile import TemporaryDirectory
 
     from ca.services.device import DeviceHome
     from ca.services.requesting import Device

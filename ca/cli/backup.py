@@ -247,6 +247,7 @@ def drill(
 
     Example: homeca drill /media/usb/homeca.age
     """
+    from ca.services.backup import has_software_tpm
     from ca.services.restoring import drill as try_out
     from ca.wiring import open_unpacked, system_clock
 
@@ -258,10 +259,10 @@ def drill(
             place=live.home.path,
             opened=open_unpacked,
             live=live,
-    from ca.services.backup import has_software_tpm
             at=system_clock(),
             on_row=progress.advance,
         )
+        are_keys_left_out = not done.manifest.software_tpm and has_software_tpm(live)
     if as_json:
         document(
             file=str(file),
@@ -273,7 +274,6 @@ def drill(
         return
     if done.manifest.has_record:
         back, seen = "this CA would come back", f"{done.certificates} certificates checked"
-        are_keys_left_out = not done.manifest.software_tpm and has_software_tpm(live)
     else:
         back, seen = "this home would come back", f"{len(done.manifest.members)} files checked"
     result(f"{visible(str(file))}: {good(back)} as of {when(done.manifest.made_at)}: {seen}")
@@ -306,24 +306,24 @@ def _with(
     file: Path, identity: Path | None, passphrase_file: Path | None
 ) -> Passphrase | tuple[Identity, ...]:
     from ca.encoding.age_keys import Identity, Passphrase
+    from ca.services.backup_file import check_takes_passphrase
 
     if identity is not None and passphrase_file is not None:
         raise UsageError("--identity and --passphrase-file exclude each other", remedy="choose one")
     if identity is not None:
         return Identity.parse_file(_text(identity, _FILE_LIMIT))
+    check_takes_passphrase(file)  # nobody is asked for one that there is not
     return Passphrase(read_passphrase(passphrase_file, is_new=False))
 
 
 def _lists(paths: Sequence[Path]) -> list[CrlFacts]:
     from ca.encoding.containers import read_crls
     from ca.encoding.inspect import read_crl
-    from ca.services.backup_file import check_takes_passphrase
 
     return [read_crl(der) for path in paths for der in read_crls(_octets(path, _CRL_LIMIT))]
 
 
 def _text(path: Path, limit: int) -> str:
-    check_takes_passphrase(file)  # nobody is asked for one that there is not
     return _octets(path, limit).decode("utf-8", "replace")
 
 

@@ -12,6 +12,7 @@ from ca.encoding.spki import spki_sha256
 from ca.errors import RequestRefused
 from ca.interfaces.revocation import KeyBar, Reason
 from ca.interfaces.values import ONE_SECOND, Serial
+from ca.names.constraints import NameConstraints
 from ca.names.distinguished import COMMON_NAME, COUNTRY, ORGANIZATION, DistinguishedName
 from ca.names.general import parse_general_name
 from ca.permitted import NamePolicy
@@ -352,6 +353,47 @@ def test_what_the_root_was_made_for_is_permitted_without_a_setting() -> None:
     names = NamePolicy(permitted_dns=(), permitted_ip=())
     assert _granted(PLAIN, issuer=CONSTRAINED, names=names).names
     assert _refused(PLAIN, names=names) == ["name.not-permitted"]
+
+
+def test_a_network_the_root_was_made_for_is_permitted_without_an_exception() -> None:
+    """Whoever has an address of the provider's may say so once, at the ceremony."""
+    made_for = NameConstraints.parse(ip=["203.0.113.0/24", "2001:db8::/32"])
+    issuer = replace(FREE, constraints=(made_for,))
+    for inside in ("203.0.113.7", "2001:db8::7"):
+        wishes = Wishes(san=(parse_general_name(inside),))
+        assert _granted(PLAIN, issuer=issuer, wishes=wishes).names == wishes.san
+        assert _refused(PLAIN, wishes=wishes) == ["name.not-permitted"]
+    for outside in ("203.0.114.7", "2001:db9::7"):
+        wishes = Wishes(san=(parse_general_name(outside),))
+        rules = _refused(PLAIN, issuer=issuer, wishes=wishes)
+        assert rules == ["name.not-permitted", "name.constrained"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_permitted"),
+    [
+        ("http://nas.home.arpa/x", True),
+        ("http://192.168.1.3:8080/x", True),
+        ("urn:uuid:9f2b3bd4-4e0c-4f0e-8a50-63c7f6b90d3a", True),
+        ("http://under_score.evil.example/x", False),
+        ("http://under_score.home.arpa/x", False),
+        ("http://nas..evil.example/x", False),
+    ],
+)
+def test_a_uri_whose_host_nobody_can_judge_is_in_no_tree(typed: str, is_permitted: bool) -> None:
+    wishes = Wishes(san=(parse_general_name(f"URI:{typed}"),))
+    if is_permitted:
+        assert _granted(PLAIN, wishes=wishes).names == wishes.san
+    else:
+        assert _refused(PLAIN, wishes=wishes) == ["name.not-permitted"]
+
+
+def test_of_typed_names_too_as_many_are_taken_as_a_certificate_may_have() -> None:
+    hundred = tuple(parse_general_name(f"h{number}.home.arpa") for number in range(100))
+    assert _granted(PLAIN, wishes=Wishes(san=hundred)).names == hundred
+    assert _granted(PLAIN, wishes=Wishes(san=(*hundred, hundred[0]))).names == hundred
+    one_more = (*hundred, parse_general_name("h100.home.arpa"))
+    assert _refused(PLAIN, wishes=Wishes(san=one_more)) == ["san.too-many"]
 
 
 def test_an_exception_does_not_lift_the_issuers_constraints() -> None:

@@ -85,13 +85,13 @@ def lost(
             return
         from ca.services.lost import effects, lose
 
-        old_lists = _old_lists(going.records, found)
+        old_lists, copies = _old_lists(going.records, found)
         keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
         with found.changing(*keys, although_unreachable=True):
             going = _find(device, why, found)  # whoever typed a PIN gave others time to sign
             lose(going.records, why, found, invalidity=invalidity, replaced=going.replaced)
             cuts = list(cut_all(found, CutWish())) if cut else []
-        consequences = effects(going.records, old_lists_until=old_lists)
+        consequences = effects(going.records, old_lists_until=old_lists, copies_until=copies)
         if as_json:
             _print_json(going, why, cuts, consequences, invalidity)
         else:
@@ -171,12 +171,17 @@ def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[Certific
     return tuple(one for _, one in sorted(both.items()))
 
 
-def _old_lists(records: tuple[CertificateRecord, ...], found: Facility) -> datetime | None:
-    """When the last list ends that servers may have now and that does not name these."""
+def _old_lists(
+    records: tuple[CertificateRecord, ...], found: Facility
+) -> tuple[datetime | None, datetime | None]:
+    """When the lists end that do not name these: the last that servers have, one fetched now."""
     from ca.services.ladder import standing_ladder
 
-    ladders = [standing_ladder(found.store, one) for one in {r.issuer_id for r in records}]
-    return max((one.armed_until for one in ladders if one is not None), default=None)
+    issuers = {record.issuer_id for record in records}
+    ladders = [one for id_ in issuers if (one := standing_ladder(found.store, id_)) is not None]
+    now = found.clock()
+    copies = [end for one in ladders if (end := one.current(now).next_update) is not None]
+    return max((one.armed_until for one in ladders), default=None), max(copies, default=None)
 
 
 def _named(record: CertificateRecord) -> str:

@@ -265,8 +265,14 @@ def _issuer_facts(found: IssuerStanding, *, at: datetime) -> Iterator[str]:
 def _crl_text(found: IssuerStanding, *, at: datetime) -> str:
     if found.crl is None:
         return "no CRL yet"
-    crl = found.crl.crl
-    text = f"CRL {crl.number}, {crl.entries} revoked, next update {when(found.crl.until)}"
+    crl, ladder = found.crl.crl, found.crl.ladder
+    if ladder.is_single:
+        text = f"CRL {crl.number}, {crl.entries} revoked, next update {when(found.crl.until)}"
+    else:
+        text = (
+            f"CRLs {ladder.traces[0].number} to {ladder.traces[-1].number}, {crl.entries} revoked, "
+            f"{ladder.current(at).number} is the one now, armed until {when(found.crl.until)}"
+        )
     if found.crl.until < at:
         return bad(f"{text}: EXPIRED")
     return text
@@ -336,6 +342,7 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
     issuer = one.issuer
     slugs = {other.issuer.id: other.issuer.slug for other in found.issuers}
     crl = one.crl
+    now = crl.ladder.current(found.at) if crl is not None else None
     return {
         "slug": issuer.slug,
         "role": issuer.role.value,
@@ -353,16 +360,17 @@ def _issuer_json(one: IssuerStanding, found: Standing) -> dict[str, Any]:
         "issuer_url": issuer.issuer_url,
         "crl": (
             {
-                "number": crl.crl.number,
-                "this_update": crl.crl.this_update,
+                "number": now.number,
+                "this_update": now.this_update,
+                "next_update": now.next_update,
+                "armed_until": crl.until,
                 "due": crl.due,
-                "next_update": crl.until,
                 "entries": crl.crl.entries,
                 "missing": crl.missing,
                 "superfluous": crl.superfluous,
                 "outdated": crl.outdated,
             }
-            if crl is not None
+            if crl is not None and now is not None
             else None
         ),
     }

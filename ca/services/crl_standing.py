@@ -12,7 +12,7 @@ from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import many, visible
-from ca.services.ladder import armed_until
+from ca.services.ladder import Ladder, standing_ladder
 from ca.services.premises import Concern
 from ca.services.publication import compare
 
@@ -20,15 +20,20 @@ from ca.services.publication import compare
 class CrlStanding(Struct, frozen=True, kw_only=True):
     """The newest CRL of an issuer.
 
-    until: its nextUpdate, or that of the last of those cut with it.
+    ladder: all that were cut with it, itself among them.
     missing, superfluous, outdated: how many of each in its `Difference` from the record.
     """
 
     crl: CrlRecord
-    until: datetime
+    ladder: Ladder
     missing: int
     superfluous: int
     outdated: int
+
+    @property
+    def until(self) -> datetime:
+        """Its nextUpdate, or that of the last rung: then servers refuse everybody."""
+        return self.ladder.armed_until
 
     @property
     def due(self) -> datetime:
@@ -38,13 +43,13 @@ class CrlStanding(Struct, frozen=True, kw_only=True):
 
 def crl_standing(issuer: IssuerRecord, store: CertificateStore) -> CrlStanding | None:
     """Beside the record; None before the first. Raises: StoreError, CertificateMalformed."""
-    crl = store.last_crl(issuer.id)
-    if crl is None:
+    crl, ladder = store.last_crl(issuer.id), standing_ladder(store, issuer.id)
+    if crl is None or ladder is None:
         return None
     difference = compare(issuer, crl, store)
     return CrlStanding(
         crl=crl,
-        until=armed_until(crl, store),
+        ladder=ladder,
         missing=len(difference.missing),
         superfluous=len(difference.superfluous),
         outdated=len(difference.outdated),

@@ -211,15 +211,20 @@ def effects(
     records: Sequence[CertificateRecord],
     *,
     old_lists_until: datetime | None,
+    copies_until: datetime | None,
 ) -> tuple[Effect, ...]:
     """What happens where, for certificates of these purposes.
 
     old_lists_until: the end of the lists that servers have now; None: they have none.
+    copies_until:    the end of the one that is fetched now: of a ladder the rung whose turn it is.
     """
     read = [read_certificate(record.der, tolerant=True).tbs for record in records if record.der]
     purposes = {oid for tbs in read for oid in tbs.eku or ()}
     urls = sorted({url for tbs in read for url in tbs.crl_urls})
-    until = f"{old_lists_until:%Y-%m-%d %H:%M} UTC" if old_lists_until is not None else ""
+    until, fetched = (
+        f"{end:%Y-%m-%d %H:%M} UTC" if end is not None else ""
+        for end in (old_lists_until, copies_until)
+    )
     found = []
     if CLIENT_AUTH in purposes:
         found.append(
@@ -249,7 +254,7 @@ def effects(
         found.append(
             Effect(
                 f"whoever fetches {', '.join(visible(url) for url in urls)}",
-                f"at the next fetch; a copy may be used until {until or 'its nextUpdate'}",
+                f"at the next fetch; a copy may be used until {fetched or 'its nextUpdate'}",
             )
         )
     if until:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.house import House, make_request
 from tests.interop.homeca import Homeca
-from tests.interop.programs import must, require, run
+from tests.interop.programs import at_another_time, must, require, run
 from tests.interop.world import blocks
 
 # ---------------------------------------------------------------- the directory form
@@ -306,3 +308,55 @@ def test_neither_an_old_list_nor_a_gap_is_brought_in_company_of_a_new_one(
         done = cellar.run("crl", "--include", brought)
         assert (done.returncode, said in done.stderr) == (6, True), (name, done.stderr)
         assert {path: path.read_bytes() for path in before} == before, name
+
+
+# ---------------------------------------------------------------- what is said of a ladder
+
+
+@pytest.mark.parametrize("days", [0, 40])
+def test_what_status_says_of_a_ladder_is_what_clients_fetch(house: House, days: int) -> None:
+    house.homeca.must("crl", "--ladder", "12")
+
+    def later(*arguments: str) -> str:
+        shifted = at_another_time(f"+{days}d") if days else ()
+        argv = [*shifted, *Homeca.argv(*arguments)]
+        done = subprocess.run(
+            argv,
+            env=house.homeca.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout
+
+    later("crl", "--advance")
+    told = {one["slug"]: one["crl"] for one in json.loads(later("status", "--json"))["issuers"]}
+    for slug in ("root", "intermediate-1"):
+        fetched = x509.load_der_x509_crl((house.home / f"crl/{slug}.crl").read_bytes())
+        number = fetched.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        ends = fetched.next_update_utc
+        assert ends is not None
+        assert told[slug]["number"] == number
+        assert told[slug]["next_update"] == f"{ends:%Y-%m-%dT%H:%M:%SZ}"
+    last = lists_of(house.home / "crl/intermediate-1.crl.pem")[-1].next_update_utc
+    assert last is not None
+    assert told["intermediate-1"]["armed_until"] == f"{last:%Y-%m-%dT%H:%M:%SZ}"
+    text = later("status")
+    number = told["intermediate-1"]["number"]
+    assert f"CRLs 2 to 13, 2 revoked, {number} is the one now, armed until {last:%Y-%m-%d}" in text
+
+
+def lists_of(path: Path) -> list[x509.CertificateRevocationList]:
+    return [x509.load_pem_x509_crl(block.encode()) for block in blocks(path)]
+
+
+def test_a_copy_of_a_rung_is_used_until_that_rung_ends(house: House) -> None:
+    house.homeca.must("crl", "--ladder", "12")
+    first, *_, last = lists_of(house.home / "crl/intermediate-1.crl.pem")
+    ends, armed = first.next_update_utc, last.next_update_utc
+    assert ends is not None
+    assert armed is not None
+    said = house.homeca.must("lost", "nas.home.arpa", "--no-crl")
+    assert f"a copy may be used until {ends:%Y-%m-%d %H:%M} UTC" in said
+    assert f"never before {armed:%Y-%m-%d %H:%M} UTC" in said

@@ -186,9 +186,9 @@ ALOUD = ("env",)
 MUTE = ("sh", "-c", 'exec "$@" 2>/dev/null', "sh")
 
 
-def failing(command: str) -> tuple[str, ...]:
+def failing(command: str, code: str = "store.unwritable") -> tuple[str, ...]:
     """All others are content; this one refuses as it should, with a reason that is none here."""
-    words = "printf 'homeca: no room [store.unwritable]\\n   try: make some\\n' >&2; exit 4"
+    words = f"printf 'homeca: no room [{code}]\\n   try: make some\\n' >&2; exit 4"
     return ("sh", "-c", f'case " $* " in *" {command} "*) {words};; esac', "sh")
 
 
@@ -299,6 +299,21 @@ def test_a_crl_that_does_not_come_after_the_one_before_is_told(
 def test_a_command_that_fails_again_is_told(place: Path, command: str, told: str) -> None:
     violations = went_on(place, through=failing(command))
     assert [violation.splitlines()[0] for violation in violations] == [told]
+
+
+def test_to_have_been_done_before_is_no_failure_of_the_second_time(place: Path) -> None:
+    """Of the command itself; that a CRL exists is no reason to cut none."""
+    done = "configuration.output-exists"
+    assert went_on(place, through=failing("list", done)) == []
+    assert [told.split()[0] for told in went_on(place, through=failing("crl", done))] == ["I7"]
+
+
+def test_a_command_that_is_not_to_be_run_again_is_not(place: Path) -> None:
+    again = COMMANDS["sign"].arguments
+    refusing = failing("sign")
+    (told,) = afterwards(place, again, Sight(), through=refusing)
+    assert told.startswith("I13 again")
+    assert list(afterwards(place, again, Sight(), through=refusing, repeat=False)) == []
 
 
 def test_a_command_that_fails_again_without_a_word_is_told_each_time(place: Path) -> None:

@@ -311,6 +311,8 @@ def status(
     """
     from ca.cli.status import show_status, write_calendar
 
+    if ics is not None and as_json:
+        raise UsageError("--ics and --json exclude each other", remedy="run it twice")
     is_well = write_calendar(ics, home) if ics is not None else show_status(home, as_json=as_json)
     if not is_well:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ca.cli.cutting import CutWish, crl_fields, cut_all
+from ca.cli.cutting import CutWish, crl_fields, cut_all, numbers_text
 from ca.cli.describing.words import worsening
 from ca.cli.opening import facility
 from ca.cli.options import (
@@ -17,7 +17,7 @@ from ca.cli.options import (
     PinFileOption,
     TpmOption,
 )
-from ca.cli.output import day, document, result, say, warn
+from ca.cli.output import day, document, good, result, say, warn
 from ca.cli.selecting import find_certificate, parse_moment
 from ca.errors import UsageError
 from ca.failpoints import failpoint
@@ -180,3 +180,9 @@ def _report(
         say(f"next: `homeca crl` on node {visible(owner)}; until then nobody outside knows")
     elif not cuts:
         say("next: `homeca crl`; until then nobody outside knows")
+    elif not as_json:
+        from ca.services.crl_files import JOINED
+
+        for one in cuts:
+            result(f"{visible(one.authority.issuer.subject)}: {good(numbers_text(one))}")
+        say(f"next: copy {found.home.crl / JOINED} to your VPN servers, whole")

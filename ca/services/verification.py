@@ -241,13 +241,13 @@ def _judge_list(
             "servers refuse everybody until `homeca crl`"
         )
     is_listed = any(entry.serial == facts.tbs.serial for entry in read.tbs.entries)
-    is_revoked = row is not None and row.revocation is not None
     if is_listed:
         reasons.append(
             Violation("revoked.crl", f"{facts.tbs.subject} is on CRL {crl.number} of its issuer")
         )
-    elif is_revoked:
-        warnings.append("it is on no CRL yet: run `homeca crl`")
+    elif row is not None and row.revocation is not None:
+        text = f"{facts.tbs.subject} is on no CRL yet, though revoked: nobody outside knows"
+        reasons.append(Violation("revoked.unlisted", text, "run `homeca crl`"))
 
 
 def _judge_list_abroad(

@@ -77,3 +77,11 @@ def test_a_reason_that_becomes_worse_is_said_to_before_and_after(house: House) -
 def test_a_time_that_no_clock_shows_is_a_mistake_of_the_command(house: House, moment: str) -> None:
     done = house.homeca.run("revoke", house.file("nas.crt"), "--when", moment)
     assert (done.returncode, "is not a time" in done.stderr) == (2, True)
+
+
+def test_a_revocation_that_cuts_says_what_was_cut_and_where_it_goes(house: House) -> None:
+    done = house.homeca.run("revoke", house.file("nas.crt"), "--crl")
+    assert "O=Test,CN=Test Intermediate CA 1: CRL 2\n" in done.stdout
+    assert done.stderr == (
+        f"next: copy {house.home / 'crl/openvpn.pem'} to your VPN servers, whole\n"
+    )

@@ -161,3 +161,8 @@ def test_a_hostile_name_adds_no_line_and_no_property() -> None:
     assert lines.count("END:VEVENT") == 1
     assert not any(line.startswith("X;") for line in lines)
     assert all(len(line.encode()) <= 75 for line in octets.decode().split("\r\n"))
+
+
+def test_a_calendar_is_no_json(house: House) -> None:
+    done = house.homeca.run("status", "--ics", "-", "--json")
+    assert (done.returncode, done.stdout.count("BEGIN")) == (2, 0)

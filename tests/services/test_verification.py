@@ -234,7 +234,7 @@ def test_an_uncertain_serial_counts_as_revoked(house: House) -> None:
 def test_a_revocation_that_is_on_no_crl_yet_is_found_in_the_record(house: House) -> None:
     house.homeca.must("revoke", house.file("nas.crt"))
 
-    assert reasons(house, ders(house.file("nas.crt"))) == {"revoked.record"}
+    assert reasons(house, ders(house.file("nas.crt"))) == {"revoked.record", "revoked.unlisted"}
 
 
 def test_a_crl_that_lists_what_the_record_forgot_is_believed(house: House) -> None:

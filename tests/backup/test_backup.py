@@ -16,23 +16,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.algorithms import EC_P256
 from ca.encoding.age import Opened
 from ca.encoding.age_keys import Identity, Passphrase
+from ca.encoding.inspect import read_crl
+from ca.errors import BackupStale
 from ca.home import Home
+from ca.interfaces.issuing import State
 from ca.interfaces.ledger import LedgerEvent
+from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Secret
 from ca.services.backup import make_backup
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.restoring import restore
+from ca.services.revocation import revoke
 from ca.wiring import open_unpacked, spelled
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, require
-from tests.services.rig import Rig
+from tests.services.rig import Rig, cut, issue, order
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -318,6 +324,58 @@ def test_an_intermediate_that_a_list_revokes_signs_nothing_in_the_restored_home(
     status = json.loads(back.homeca.run("status", "--json").stdout)
     states = {one["slug"]: one["state"] for one in status["issuers"]}
     assert states == {"root": "active", "intermediate-1": "revoked"}
+
+
+class _Between:
+    """A store that a backup is made of when a certificate is signed and not recorded yet."""
+
+    def __init__(self, store: CertificateStore, then: Callable[[], object]) -> None:
+        self._store, self._then = store, then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def record_certificates(self, *args: Any, **named: Any) -> None:
+        self._then()
+        self._store.record_certificates(*args, **named)
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_backup_that_knows_of_no_more_than_an_intent_does_not_know_the_certificate(
+    rig: Rig, tmp_path: Path, is_early: bool
+) -> None:
+    """What a list revokes of such a backup cannot be put on the restored home's lists as it was:
+    it is said to be a certificate that came later."""
+    key = Passphrase(Secret(PASSPHRASE.encode()), 10)
+    source = tmp_path / "backup.age"
+
+    def back_up() -> None:
+        with rig.facility(settling=False) as another:
+            make_backup(source, key, another)
+
+    then = back_up if is_early else (lambda: None)
+    with rig.facility(store=lambda store: _Between(store, then)) as facility:
+        issue(facility, order())
+    if not is_early:
+        back_up()
+    (row,) = rig.rows()
+    assert row.state is State.ISSUED
+    with rig.facility() as facility:
+        revoke(row, Reason.SUPERSEDED, facility)
+    crl = cut(rig).public_bytes(Encoding.DER)
+    with pytest.raises(BackupStale) as refused:
+        restore(
+            source,
+            key,
+            Home(tmp_path / "back"),
+            opened=open_unpacked,
+            spelled=spelled,
+            lists=[read_crl(crl)],
+            at=rig.clock.now,
+        )
+    expected = "backup.certificate" if is_early else "backup.revocation"
+    rules = {one.rule for one in refused.value.violations}
+    assert rules == {"backup.crl", expected}
 
 
 def test_a_list_that_is_older_than_the_backup_hinders_nothing(house: House, identity: Path) -> None:

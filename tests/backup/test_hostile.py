@@ -21,8 +21,10 @@ from ca.home import Home
 from ca.interfaces.values import Secret
 from ca.services.backup import make_backup
 from ca.services.backup_file import (
+    KnownIssuer,
     Manifest,
     Member,
+    Reading,
     _header,
     _padded,
     member_of,
@@ -310,6 +312,55 @@ def test_a_record_that_is_named_where_it_comes_to_lie_is_no_other(rig: Rig, tmp_
     restore(tmp_path / "backup.age", KEY, home, opened=open_unpacked, spelled=spelled, at=NOW)
     with open_unpacked(home) as facility:
         assert facility.store.issuers()
+
+
+def retold(source: Path, change: Callable[[Manifest], Manifest]) -> None:
+    """The same files behind another manifest."""
+    with source.open("rb") as stream:
+        reading = Reading(stream, KEY, size=source.stat().st_size)
+        files: dict[str, Path | bytes] = {
+            member.path: b"".join(pieces) for member, pieces in reading.files()
+        }
+    plain = b"".join(tar_of(change(reading.manifest), files))
+    source.write_bytes(b"".join(seal([plain], KEY, entropy=os.urandom)))
+
+
+def other_subject(issuers: tuple[KnownIssuer, ...]) -> tuple[KnownIssuer, ...]:
+    return (replace(issuers[0], subject="O=Other,CN=Other Root CA"), *issuers[1:])
+
+
+@pytest.mark.parametrize(
+    ("told", "is_sound"),
+    [
+        (lambda issuers: issuers, True),
+        (other_subject, False),
+        (lambda issuers: (replace(issuers[0], slug="root-2"), *issuers[1:]), False),
+        (lambda issuers: issuers[:1], False),
+        (lambda issuers: (*issuers, replace(issuers[1], slug="intermediate-2")), False),
+        (lambda issuers: (), False),
+    ],
+)
+def test_the_record_is_that_of_the_issuers_its_manifest_names(
+    rig: Rig,
+    tmp_path: Path,
+    told: Callable[[tuple[KnownIssuer, ...]], tuple[KnownIssuer, ...]],
+    is_sound: bool,
+) -> None:
+    source, home = tmp_path / "backup.age", Home(tmp_path / "back")
+    with rig.facility() as facility:
+        make_backup(source, KEY, facility)
+    retold(source, lambda made: replace(made, issuers=told(made.issuers)))
+
+    def restored() -> None:
+        restore(source, KEY, home, opened=open_unpacked, spelled=spelled, at=NOW)
+
+    if is_sound:
+        restored()
+        assert home.path.exists()
+        return
+    with pytest.raises(BackupDamaged, match="not those of the manifest"):
+        restored()
+    assert not home.path.exists()
 
 
 def test_a_symbolic_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from ca.files import sync_directory
 from ca.home import Home
 from ca.interfaces.ledger import LedgerEvent
 from ca.services.backup import remember
-from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading
+from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading, unreadable
 from ca.services.facility import Facility
 from ca.services.finding import Finding, Gravity
 from ca.services.forgotten import what_lists_know
@@ -153,10 +153,7 @@ def _reading(source: Path, key: Passphrase | Sequence[Identity]) -> Iterator[Rea
     try:
         stream: BinaryIO = source.open("rb")
     except OSError as error:
-        raise OutputFailed(
-            f"the backup {str(source)!r} cannot be read: {error.strerror}",
-            remedy="check the path and its mode",
-        ) from error
+        raise unreadable(source, error) from error
     with stream:
         yield Reading(stream, key, size=os.fstat(stream.fileno()).st_size)
 

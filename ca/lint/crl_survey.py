@@ -165,8 +165,6 @@ def _judge(entry: EntryFacts, found: CrlSurvey, now: datetime) -> Iterator[Tally
 
 
 def _compare(found: CrlSurvey, context: LintContext, previous: CrlTbsFacts) -> None:
-    for serial, rest in previous.entries.gone_from(found.crl.entries):
-        if entry_facts(serial, rest).reason == HOLD:
-            continue
+    for serial, _ in previous.entries.gone_from(found.crl.entries):
         if serial not in context.expired:  # may ask the record
             found.vanished.add(serial)

@@ -64,7 +64,7 @@ class LintContext(Struct, frozen=True, kw_only=True):
     crl_urls:    for a CRL: the CDP of the certificates it covers; None: not known.
     previous:    for a CRL: the one it follows.
     expired:     for a CRL: serials that may leave it, because their certificates had expired
-                 before `previous` was made (RFC 5280 §3.3).
+                 before `previous` was made (RFC 5280 §3.3), or because they were released.
     """
 
     now: datetime

@@ -70,11 +70,14 @@ def _judge(facts: CertificateFacts, depth: int, *, at: datetime) -> Iterator[Vio
 
 
 def _judge_names(chain: Sequence[CertificateFacts]) -> Iterator[Violation]:
-    """Each certificate's names inside the constraints of every CA above it (§4.2.1.10)."""
+    """Each certificate's names inside the constraints of every CA above it (§4.2.1.10).
+
+    Only an issuer's own rollover is free of them, never the leaf (§6.1.3 b).
+    """
     for index, facts in enumerate(chain):
         for above in chain[index + 1 :]:
             found = above.tbs.name_constraints
-            if found is None or facts.tbs.is_self_issued:
+            if found is None or (index > 0 and facts.tbs.is_self_issued):
                 continue
             if found.constraints is None:
                 yield Violation(

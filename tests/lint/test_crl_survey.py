@@ -57,12 +57,13 @@ def test_every_entry_is_counted_where_it_belongs(
     assert not found.no_serial
 
 
-@given(st.lists(serials), st.lists(serials), st.sets(serials))
+@pytest.mark.parametrize("reason", [Reason.SUPERSEDED, Reason.CERTIFICATE_HOLD])
+@given(before=st.lists(serials), after=st.lists(serials), expired=st.sets(serials))
 def test_who_left_the_list_is_found_unless_it_may(
-    before: list[int], after: list[int], expired: set[int]
+    reason: Reason, before: list[int], after: list[int], expired: set[int]
 ) -> None:
     previous, current = (
-        tbs_of(*(crl_entry(serial, NOON, Reason.SUPERSEDED) for serial in listed))
+        tbs_of(*(crl_entry(serial, NOON, reason) for serial in listed))
         for listed in (before, after)
     )
     context = LintContext(now=NOON, previous=previous, expired=expired)

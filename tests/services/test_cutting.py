@@ -58,14 +58,15 @@ class Forgetful:
         return getattr(self._store, name)
 
 
-def test_a_list_that_forgets_one_of_those_revoked_is_not_signed(rig: Rig) -> None:
+@pytest.mark.parametrize("reason", [Reason.SUPERSEDED, Reason.CERTIFICATE_HOLD])
+def test_a_list_that_forgets_one_of_those_revoked_is_not_signed(rig: Rig, reason: Reason) -> None:
     rows = [issue_one(rig, name) for name in ("stolen", "sold", "replaced")]
     with rig.facility() as facility:
         for row in rows:
-            revoke(row, Reason.SUPERSEDED, facility)
+            revoke(row, reason, facility)
     assert serials(cut(rig)) == {row.serial for row in rows}
     before = published(rig)["intermediate-1.crl"], recorded(rig)[1]
-    line = crl_entry(rows[0].serial, rig.clock.now, Reason.SUPERSEDED)
+    line = crl_entry(rows[0].serial, rig.clock.now, reason)
     with (
         rig.facility(store=lambda store: Forgetful(store, line)) as facility,
         pytest.raises(LintRefused) as refused,

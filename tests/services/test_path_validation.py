@@ -158,6 +158,11 @@ CHAINS = {
         root=step(permitted(networks=["192.168.0.0/16"])),
         leaf=step(address("203.0.113.7"), name="nas"),
     ),
+    "a name outside in a leaf that is called as its signer is": Chain(
+        ("names.outside",),
+        root=step(permitted("home.arpa")),
+        leaf=step(dns("bank.example"), name="CA 1"),
+    ),
     "constraints with a gap in a mask": Chain(
         ("names.constraints-unreadable",) * 2, root=step(GAPPED), leaf=step(address("192.168.1.1"))
     ),

@@ -455,10 +455,10 @@ def clean() -> None:
         "br.7.2.2.hold",
     )
     add(
-        "clean-crl-after",  # 1001 had expired, 1002 was on hold
+        "clean-crl-after",  # 1001 had expired, 1002 was released
         Crl([entry(0x1003)]),
         previous="clean-crl-before",
-        expired=[0x1001],
+        expired=[0x1001, 0x1002],
     )
 
 

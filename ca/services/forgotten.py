@@ -83,6 +83,13 @@ def what_lists_know(lists: Sequence[CrlFacts], facility: Recorded) -> Forgotten:
     return Forgotten(tuple(violations), tuple(lines), tuple(compromises))
 
 
+def say_again(known: Forgotten, store: CertificateStore, *, at: datetime) -> None:
+    """Record it, with its own dates. Raises: RevocationRefused, StoreError."""
+    store.revoke_many(known.lines)
+    for issuer_id, serial, revocation, entry in known.compromises:
+        store.compromise(issuer_id, serial, revocation, entry=entry, at=at)
+
+
 def _later(issuer: IssuerRecord, own: Sequence[CrlFacts], facility: Recorded) -> list[Violation]:
     """Numbers above the highest of the record: cut after the backup was made."""
     if not issuer.has_key:

@@ -15,7 +15,7 @@ from ca.errors import EncodingError
 from ca.home import Home
 from ca.interfaces.store import CertificateStore
 from ca.services.crl_files import lists_in
-from ca.services.forgotten import Forgotten
+from ca.services.forgotten import Forgotten, say_again
 from ca.services.lists_elsewhere import is_abroad
 from ca.services.restoring import NUMBERS_LEFT_OUT
 from ca.services.trust import is_list_of
@@ -50,9 +50,7 @@ def record_again(
 
     What was done before a crash is not among `known` the next time. Raises: StoreError.
     """
-    store.revoke_many(known.lines)
-    for issuer_id, serial, revocation, entry in known.compromises:
-        store.compromise(issuer_id, serial, revocation, entry=entry, at=at)
+    say_again(known, store, at=at)
     for issuer in store.issuers():
         if not issuer.has_key:
             continue

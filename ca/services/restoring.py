@@ -35,7 +35,7 @@ from ca.services.backup import remember
 from ca.services.backup_file import DIRECTORIES, Manifest, Member, Reading, unreadable
 from ca.services.facility import Facility
 from ca.services.finding import Finding, Gravity
-from ca.services.forgotten import what_lists_know
+from ca.services.forgotten import say_again, what_lists_know
 from ca.services.inspection import inspect
 from ca.services.premises import inspect_keys
 from ca.services.scratch import scratch_directory
@@ -113,9 +113,7 @@ def restore(
             forgotten = (*known.violations, *others)
             if forgotten and not accept_older:
                 raise _stale(reading.manifest, forgotten)
-            facility.store.revoke_many(known.lines)
-            for issuer_id, serial, revocation, entry in known.compromises:
-                facility.store.compromise(issuer_id, serial, revocation, entry=entry, at=at)
+            say_again(known, facility.store, at=at)
             _begin_anew(facility, reading.manifest, forgotten, at=at)
         _appear(staged.path, home.path)
     return Restored(home=home, manifest=reading.manifest, forgotten=forgotten)

@@ -28,6 +28,7 @@ COMMANDS = {
         Command("revoke", ("revoke", "old.crt", "--reason", "keyCompromise"), 8),
         Command("worsen", ("revoke", "lost.crt", "--reason", "keyCompromise"), 8),
         Command("crl", ("crl", *PIN), 12),
+        Command("crl-dir", ("crl", "--dir", "revoked"), 3),
         Command(
             "init-root",
             ("init-root", "--name", "Faults", "--key", "ec-p256", "--pin", *PIN),

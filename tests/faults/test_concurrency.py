@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def test_two_roots_at_once_in_one_home_give_one_root(empty_rig: Rig) -> None:
     refused = next(
         said for process, said in zip(started, told, strict=True) if process.returncode != 0
     )
-    assert "is the root already" in refused, refused
+    # as it comes: while the other one is under way, or when it is done
+    assert re.search("is the root already|already has a root", refused), refused
     with empty_rig.facility() as facility:
         assert [issuer.slug for issuer in facility.store.issuers()] == ["root"]
     assert [path.name for path in (empty_rig.path / "keys").iterdir()] == ["root.tss"]

@@ -95,6 +95,11 @@ class IssuerRecord(IssuerDraft, frozen=True, kw_only=True):
         """Is it another node's, so that only that one signs with it, settles it, cuts its CRLs?"""
         return bool(self.node)
 
+    @property
+    def is_abroad(self) -> bool:
+        """Is its key in a home that shares no record with this one?"""
+        return self.certificate is not None and not self.has_key and not self.is_elsewhere
+
 
 class Intent(Struct, frozen=True, kw_only=True):
     """What is about to be signed: recorded durably before the key is asked (invariant 1).

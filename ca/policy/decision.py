@@ -10,11 +10,11 @@ from ca.encoding.request_extensions import ENROLMENT_CSP, SUBJECT_KEY_IDENTIFIER
 from ca.encoding.requests import Request
 from ca.encoding.spki import PublicKey, spki_sha256
 from ca.errors import RequestRefused, Violation
-from ca.interfaces.revocation import KeyBar, Reason
-from ca.interfaces.values import ONE_SECOND, Validity, serial_text
+from ca.interfaces.revocation import KeyBar
+from ca.interfaces.values import ONE_SECOND, Validity
 from ca.names.general import GeneralName
 from ca.permitted import NamePolicy
-from ca.policy.revoking import after_hold
+from ca.policy.revoking import NEW_KEY, objection
 from ca.policy.subjects import (
     asked_names,
     check_names,
@@ -125,18 +125,8 @@ def _check_key(
             "make a new key for the device",
         )
     bar = barred(digest)
-    if bar is not None and bar.reason is Reason.CERTIFICATE_HOLD:
-        findings.refuse(
-            "key.on-hold",
-            f"a certificate for this key, serial {serial_text(bar.serial)}, is on hold",
-            after_hold(bar.serial),
-        )
-    elif bar is not None:
-        findings.refuse(
-            "key.blocked",
-            "a certificate for this key was revoked as compromised: it is blocked for ever",
-            "make a new key on the device and a new request from it",
-        )
+    if bar is not None:
+        findings.violations.append(objection(bar, remedy=NEW_KEY))
 
 
 def takes_key(entry: str, key: PublicKey) -> bool:

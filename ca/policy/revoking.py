@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from ca.errors import RevocationRefused
-from ca.interfaces.revocation import Reason
+from ca.errors import RevocationRefused, Violation
+from ca.interfaces.revocation import KeyBar, Reason
 from ca.interfaces.values import Serial, serial_text
 
 
@@ -63,6 +63,18 @@ def revoked_for_good(serial: Serial, line: Line) -> RevocationRefused:
         else "it stays on the CRL until it has expired; if its key was lost, say so with "
         "`--reason keyCompromise`, and nobody gets a certificate for it again",
     )
+
+
+NEW_KEY = "make a new key on the device and a new request from it"
+
+
+def objection(bar: KeyBar, *, remedy: str = "") -> Violation:
+    """Why a key gets no certificate. remedy: where it never gets one again."""
+    if bar.reason is Reason.CERTIFICATE_HOLD:
+        text = f"a certificate for this key, serial {serial_text(bar.serial)}, is on hold"
+        return Violation("key.on-hold", text, after_hold(bar.serial))
+    text = "a certificate for this key was revoked as compromised: it is blocked for ever"
+    return Violation("key.blocked", text, remedy)
 
 
 def release_command(serial: Serial) -> str:

@@ -25,11 +25,6 @@ from ca.services.publication import revocation_of
 from ca.services.trust import is_list_of
 
 
-def is_abroad(issuer: IssuerRecord) -> bool:
-    """Is its key in a home that shares no record with this one?"""
-    return issuer.certificate is not None and not issuer.has_key and not issuer.is_elsewhere
-
-
 def take_in(
     octets: bytes,
     home: Home,
@@ -129,7 +124,7 @@ def _number(facts: CrlFacts) -> int:
 def revoked_abroad(issuers: Sequence[IssuerRecord], home: Home) -> Mapping[int, Revocation]:
     """By id: the issuers that the lists of a root abroad name."""
     found: dict[int, Revocation] = {}
-    for root in filter(is_abroad, issuers):
+    for root in (one for one in issuers if one.is_abroad):
         below = [one for one in issuers if one.parent_id == root.id and one.serial is not None]
         said = newest_list(root, home) if below else None
         entries = {entry.serial: entry for entry in said.tbs.entries} if said is not None else {}

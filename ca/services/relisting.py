@@ -16,7 +16,6 @@ from ca.home import Home
 from ca.interfaces.store import CertificateStore
 from ca.services.crl_files import lists_in
 from ca.services.forgotten import Forgotten, say_again
-from ca.services.lists_elsewhere import is_abroad
 from ca.services.restoring import NUMBERS_LEFT_OUT
 from ca.services.trust import is_list_of
 
@@ -26,7 +25,7 @@ def own_lists(home: Home, store: CertificateStore) -> tuple[CrlFacts, ...]:
 
     Those of a root abroad tell of certificates that were never in this record.
     """
-    issuers = [one for one in store.issuers() if one.certificate and not is_abroad(one)]
+    issuers = [one for one in store.issuers() if one.certificate and not one.is_abroad]
     paths = sorted(home.crl.iterdir()) if home.crl.is_dir() else []
     ders: dict[bytes, bytes] = {}
     for path in paths:

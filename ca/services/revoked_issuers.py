@@ -18,7 +18,7 @@ def revoked_issuers(
     What they signed is refused by whoever looks at their issuer's CRL, whatever its own line says.
     """
     own: dict[int, Revocation] = {}
-    if any(issuer.certificate is not None and not issuer.has_key for issuer in records):
+    if any(issuer.is_abroad for issuer in records):
         from ca.services.lists_elsewhere import revoked_abroad  # reads lists, as few homes need
 
         own |= revoked_abroad(records, home)

@@ -22,7 +22,7 @@ from ca.interfaces.values import Serial, serial_text
 from ca.names.general import DNSName, parse_general_name
 from ca.names.showing import many
 from ca.services.ladder import armed_until
-from ca.services.lists_elsewhere import is_abroad, newest_list
+from ca.services.lists_elsewhere import newest_list
 from ca.services.path_validation import MAX_DEPTH, judge_path
 from ca.services.strict_client import strict_client
 from ca.services.trust import is_signed_by
@@ -158,7 +158,7 @@ def _judge_revocation(
             continue
         row = _row(facts, issuer, store, reasons)
         found = row if index == 0 else found
-        if is_abroad(issuer):
+        if issuer.is_abroad:
             _judge_list_abroad(facts, issuer, home, reasons, warnings, at=at)
         else:
             _judge_list(facts, issuer, row, store, reasons, warnings, at=at)

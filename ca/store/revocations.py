@@ -18,9 +18,10 @@ from ca.interfaces.revocation import COMPROMISES, KeyBar, Reason, Revocation, Re
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
 from ca.policy.revoking import (
-    after_hold,
+    NEW_KEY,
     check_releasing,
     check_revoking,
+    objection,
     revoked_for_good,
     worsens,
 )
@@ -207,16 +208,10 @@ def check_not_blocked(connection: Connection, intents: Sequence[Intent]) -> None
     subjects = {hashlib.sha256(intent.spki).digest(): intent.subject for intent in intents}
     row = connection.execute(_BARRED, {"keys": list(subjects)}).first()
     if row is not None:
-        held = row.reason is Reason.CERTIFICATE_HOLD
-        done = "put on hold" if held else "revoked as compromised"
+        done = "revoked as compromised" if row.reason.is_compromise else "put on hold"
         text = f"the key of {visible(subjects[row.spki_sha256])!r} was {done} just now"
-        raise RequestRefused(
-            text,
-            remedy=after_hold(row.serial)
-            if held
-            else "make a new key on the device and a new request from it",
-            violations=(Violation("key.on-hold" if held else "key.blocked", text),),
-        )
+        found = objection(KeyBar(reason=row.reason, serial=row.serial), remedy=NEW_KEY)
+        raise RequestRefused(text, remedy=found.remedy, violations=(Violation(found.rule, text),))
 
 
 def _revoke(act: Act, issuer_id: int, serial: Serial, revocation: Revocation, entry: bytes) -> None:

@@ -23,9 +23,9 @@ from ca.attestation.checkpoint import (
 )
 from ca.errors import StatementRefused
 from ca.interfaces.ledger import AnchorPlace, AnchorReading
-from ca.keys.tpm.custody import TpmCustody
 from tests.attestation.forge import Key, Words, signed, sized
 from tests.interop.programs import require
+from tests.keys.tpm.lab import Lab
 
 LEDGER = b"L" * 32
 MADE = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -36,14 +36,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One that a TPM signed."""
     require("swtpm")
     place: Path = tmp_path_factory.mktemp("checkpoint")
-    tpm = TpmCustody(
-        "embedded",
-        state_dir=place / "tpm",
-        lock_file=place / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-        deadline=20.0,
-    )
+    tpm = Lab(place / "tpm", place / "lock").custody()
     with tpm.hold():
         anchor = tpm.anchor(tpm.place_anchor(LEDGER))
         position = Position(

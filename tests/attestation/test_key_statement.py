@@ -25,6 +25,7 @@ from ca.keys.tpm.custody import TpmCustody
 from tests.attestation.certificate import self_signed
 from tests.attestation.forge import Key, Words, signed, sized
 from tests.interop.programs import require
+from tests.keys.tpm.lab import Lab
 
 PIN = Secret(b"correct horse")
 KEY_ATTRIBUTES = 0x00040472  # sign, noDA, userWithAuth, the three origins
@@ -37,14 +38,7 @@ KEY_ATTRIBUTES = 0x00040472  # sign, noDA, userWithAuth, the three origins
 def tpm(tmp_path_factory: pytest.TempPathFactory) -> TpmCustody:
     require("swtpm")
     place = tmp_path_factory.mktemp("attestation")
-    return TpmCustody(
-        "embedded",
-        state_dir=place / "tpm",
-        lock_file=place / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-        deadline=20.0,
-    )
+    return Lab(place / "tpm", place / "lock").custody()
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +88,7 @@ def test_a_statement_about_another_key_proves_nothing(tpm: TpmCustody, sealed: S
 def test_two_tpms_have_attestation_keys_of_their_own(
     tpm: TpmCustody, sealed: SealedKey, tmp_path: Path
 ) -> None:
-    other = TpmCustody(
-        "embedded",
-        state_dir=tmp_path / "tpm",
-        lock_file=tmp_path / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-    )
+    other = Lab(tmp_path / "tpm", tmp_path / "lock").custody()
     key = other.create(EC_P256, pin=None, attest=True)
     assert birth(key).attestation_key != birth(sealed).attestation_key
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -136,20 +134,7 @@ def test_on_a_terminal_a_person_compares_the_fingerprint_of_the_root(
     house: House, away: Homeca, typed: bytes, status: int
 ) -> None:
     _, printed = answered(house, away)
-    ours, theirs = os.openpty()
-    os.write(ours, typed)
-    done = subprocess.run(
-        away.argv("init-intermediate", "--certificate", "an ask.crt"),
-        cwd=away.home.parent,
-        env=away.environment,
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
+    done = away.on_terminal(typed, "init-intermediate", "--certificate", "an ask.crt")
     assert done.returncode == status, done.stderr
     assert printed in done.stderr
     assert ("root" in states(away)) == (status == 0)

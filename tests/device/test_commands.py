@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -148,20 +146,7 @@ def test_on_a_terminal_the_fingerprint_is_shown_and_a_person_decides(
     homeca.must("request", "new", "--subject", "CN=laptop")
     octets, fingerprint = answer(tmp_path / "laptop.csr")
     (tmp_path / "laptop.crt").write_bytes(octets)
-    ours, theirs = os.openpty()
-    os.write(ours, typed)
-    done = subprocess.run(
-        homeca.argv("request", "accept", "laptop.crt"),
-        cwd=tmp_path,
-        env=homeca.environment,
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
+    done = homeca.on_terminal(typed, "request", "accept", "laptop.crt", cwd=tmp_path)
     assert done.returncode == status, done.stderr
     assert fingerprint.upper() in done.stderr
     [one] = homeca.json("request", "list")["requests"]

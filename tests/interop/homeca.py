@@ -48,6 +48,27 @@ class Homeca:
             timeout=timeout,
         )
 
+    def on_terminal(
+        self, typed: bytes, *arguments: str | Path, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Its questions answered by what was typed before."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, typed)
+            return subprocess.run(
+                self.argv(*arguments),
+                cwd=cwd or self.home.parent,
+                env=self.environment,
+                stdin=theirs,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
     def must(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         """Standard output of a command that has to succeed."""
         done = self.run(*arguments, cwd=cwd)

@@ -15,9 +15,9 @@ from ca.encoding.ledger import link
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
-from ca.keys.tpm.custody import TpmCustody
 from ca.ledger.audit import Audit
 from ca.services.revocation import release, revoke
+from tests.keys.tpm.lab import Lab
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
 from tests.services.rig import Rig, cut, issue_one
 
@@ -216,14 +216,7 @@ def test_a_checkpoint_that_another_tpm_signed_is_named_although_all_it_says_is_t
 ) -> None:
     with auditor(busy) as found:
         real = read_checkpoint(found.checkpoint())
-    another = TpmCustody(
-        "embedded",
-        state_dir=tmp_path / "another",
-        lock_file=tmp_path / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-        deadline=20.0,
-    )
+    another = Lab(tmp_path / "another", tmp_path / "lock").custody()
     with another.hold():
         anchor = another.anchor(another.place_anchor(real.position.ledger))
         position = replace(real.position, reading=anchor.read())

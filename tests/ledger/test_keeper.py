@@ -27,7 +27,6 @@ from ca.errors import (
 from ca.failpoints import arm
 from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason
-from ca.keys.tpm.custody import TpmCustody
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import (
     CC_LOAD,
@@ -42,6 +41,7 @@ from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.root import init_root
 from ca.services.revocation import cut_crls, release, revoke
 from ca.store.repository import open_store
+from tests.keys.tpm.lab import Lab
 from tests.keys.tpm.links import Changing, Recorder, Refusing, lost
 from tests.ledger.benches import (
     audited,
@@ -245,14 +245,7 @@ def test_another_tpm_found_at_the_anchor_is_told_as_another_tpm(
 ) -> None:
     """And not as an anchor that was deleted: accepting the record would be the wrong remedy."""
     place, _ = reading(rig)
-    another = TpmCustody(
-        "embedded",
-        state_dir=tmp_path / "another",
-        lock_file=tmp_path / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-        deadline=20.0,
-    )
+    another = Lab(tmp_path / "another", tmp_path / "lock").custody()
     with another.hold():
         if prepared:
             another.place_anchor(place.ledger)
@@ -367,13 +360,7 @@ def test_a_tpm_lost_while_anchoring_takes_nothing_back_and_says_so(rig: Rig) -> 
 
 def test_a_record_that_was_never_anchored_waits_for_a_person(rig: Rig, tmp_path: Path) -> None:
     """As a CA from before there was a ledger; a forged database must not be anchored unasked."""
-    another = TpmCustody(
-        "embedded",
-        state_dir=tmp_path / "another",
-        lock_file=tmp_path / "lock",
-        srk_public=None,
-        on_wait=lambda _: None,
-    )
+    another = Lab(tmp_path / "another", tmp_path / "lock").custody()
     with auditor(rig) as found, another.hold():
         with pytest.raises(LedgerUnanchored) as refused:
             found.keeper.read(another)

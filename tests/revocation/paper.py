@@ -20,6 +20,19 @@ DAY = timedelta(days=1)
 CDP = "http://ca.home.arpa/paper.crl"
 
 
+def distribution_point(url: str) -> x509.IssuingDistributionPoint:
+    """That a list is at this place, and covers everything."""
+    return x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(url)],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+
+
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
@@ -114,16 +127,7 @@ class PaperCa:
             )
         )
         if idp:
-            point = x509.IssuingDistributionPoint(
-                full_name=[x509.UniformResourceIdentifier(CDP)],
-                relative_name=None,
-                only_contains_user_certs=False,
-                only_contains_ca_certs=False,
-                only_some_reasons=None,
-                indirect_crl=False,
-                only_contains_attribute_certs=False,
-            )
-            builder = builder.add_extension(point, critical=True)
+            builder = builder.add_extension(distribution_point(CDP), critical=True)
         if revoked:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()

@@ -20,6 +20,7 @@ from ca.files import locked_if_free
 from ca.home import Home
 from ca.services.finding import Finding, Gravity
 from tests.house import CRL_URL, House
+from tests.revocation.paper import distribution_point
 from tests.services.test_inspection import errors, findings
 
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -216,15 +217,7 @@ def test_a_crl_that_says_it_is_at_another_place_is_found(
     house: House, url: str, is_found: bool
 ) -> None:
     """Clients compare it with the certificate's distribution point (RFC 5280 §6.3.3 (b)(2))."""
-    place = x509.IssuingDistributionPoint(
-        full_name=[x509.UniformResourceIdentifier(url)],
-        relative_name=None,
-        only_contains_user_certs=False,
-        only_contains_ca_certs=False,
-        only_some_reasons=None,
-        indirect_crl=False,
-        only_contains_attribute_certs=False,
-    )
+    place = distribution_point(url)
     put_crl(house, forged_crl(house, x509.CRLNumber(1), place, issuer=subject_of(house)))
 
     assert ("check.crl.location" in errors(house)) is is_found

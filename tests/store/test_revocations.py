@@ -6,7 +6,8 @@ import hashlib
 import re
 import sqlite3
 import tracemalloc
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -219,9 +220,9 @@ def test_the_newest_revocation_is_the_latest_open_line_of_that_issuer(
     assert store.newest_revocation(issuer) == NOW
 
 
-def test_what_a_long_crl_asks_is_answered_in_the_order_of_an_index(
-    store: SqlStore, issuer: int, place: Path
-) -> None:
+@contextmanager
+def listening() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
+    """What the database is asked meanwhile: statements and what is bound to them."""
     asked: list[tuple[str, tuple[object, ...]]] = []
 
     def listen(
@@ -231,10 +232,17 @@ def test_what_a_long_crl_asks_is_answered_in_the_order_of_an_index(
 
     event.listen(Engine, "before_cursor_execute", listen)
     try:
-        list(store.revoked_entries(issuer, expired_since=NOW))
-        store.newest_revocation(issuer)
+        yield asked
     finally:
         event.remove(Engine, "before_cursor_execute", listen)
+
+
+def test_what_a_long_crl_asks_is_answered_in_the_order_of_an_index(
+    store: SqlStore, issuer: int, place: Path
+) -> None:
+    with listening() as asked:
+        list(store.revoked_entries(issuer, expired_since=NOW))
+        store.newest_revocation(issuer)
     with closing(sqlite3.connect(place)) as connection:
         plans = [
             [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", given)]
@@ -299,18 +307,8 @@ def test_a_key_is_barred_by_an_open_hold_and_by_a_compromise_before_it(
 
 
 def test_what_bars_a_key_is_found_through_indexes(store: SqlStore, place: Path) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
-
-    def listen(
-        _: Connection, __: object, text: str, given: tuple[object, ...], *___: object
-    ) -> None:
-        asked.append((text, given))
-
-    event.listen(Engine, "before_cursor_execute", listen)
-    try:
+    with listening() as asked:
         store.key_bar(bytes(32))
-    finally:
-        event.remove(Engine, "before_cursor_execute", listen)
     ((text, given),) = [one for one in asked if "revocations" in one[0]]
     with closing(sqlite3.connect(place)) as connection:
         plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", given))

@@ -14,10 +14,9 @@ from ca.encoding.requests import Request
 from ca.encoding.spki import spki_sha256
 from ca.errors import CeremonyRefused, Violation
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
-from ca.interfaces.revocation import Reason
-from ca.interfaces.values import Serial, serial_text
+from ca.interfaces.values import Serial
 from ca.names.distinguished import DistinguishedName
-from ca.policy.revoking import after_hold
+from ca.policy.revoking import objection
 from ca.profiles.render import RenderContext
 from ca.services.ceremony.certificate import (
     INTERMEDIATE_PROFILE,
@@ -108,17 +107,8 @@ def certify_foreign_intermediate(request: Request, plan: Plan, facility: Facilit
 def _faults_of_key(spki: bytes, facility: Facility) -> Iterator[Violation]:
     """As for a device's key: blocked ones and our own are nobody's (lessons L9, L10)."""
     bar = facility.store.key_bar(spki_sha256(spki))
-    if bar is not None and bar.reason is Reason.CERTIFICATE_HOLD:
-        yield Violation(
-            "key.on-hold",
-            f"a certificate for this key, serial {serial_text(bar.serial)}, is on hold",
-            after_hold(bar.serial),
-        )
-    elif bar is not None:
-        yield Violation(
-            "key.blocked",
-            "a certificate for this key was revoked as compromised: it is blocked for ever",
-        )
+    if bar is not None:
+        yield objection(bar)
     for issuer in facility.store.issuers():
         if issuer.spki == spki and issuer.certificate is not None and not issuer.is_elsewhere:
             yield Violation("key.of-an-issuer", f"the key is that of {issuer.subject}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -291,8 +292,9 @@ def test_what_is_renewed_while_the_pin_is_typed_goes_too(tmp_path: Path) -> None
 def until_it_reads(pid: int, path: Path) -> None:
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        held = [os.path.realpath(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
-        if str(path) in held:
-            return
+        for held in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                if held.samefile(path):
+                    return
         time.sleep(0.01)
     raise AssertionError(f"nobody reads {path}")

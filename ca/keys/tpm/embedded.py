@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -21,6 +22,7 @@ from ca.errors import (
     CustodyError,
     OutputFailed,
     TpmBusy,
+    TpmConnectionLost,
     TpmProgramMissing,
     TpmStateDamaged,
     TpmStateMissing,
@@ -206,8 +208,15 @@ class EmbeddedTpm:
         status = self._child.poll()
         if "Could not lock" in said:
             return _busy(self._state_dir)
+        last = said.splitlines()[-1].removeprefix("swtpm: ") if said else "it did not say why"
+        if "seccomp" in said or status == -signal.SIGSYS:
+            # of the machine, not of the state: another kernel, a container, a unit's filter
+            return TpmConnectionLost(
+                f"swtpm cannot run under the system call filter it meets here: {last!r}",
+                remedy="let it have the calls it needs (a container's seccomp profile, a unit's "
+                "SystemCallFilter=), or name another TPM with --tpm",
+            )
         if status is not None and status > 0:
-            last = said.splitlines()[-1].removeprefix("swtpm: ") if said else "it did not say why"
             return TpmStateDamaged(
                 f"swtpm cannot use its state in {str(self._state_dir)!r}: {last!r}",
                 remedy=way_back_of_tpm(self._state_dir),

@@ -129,6 +129,18 @@ def test_a_tpm_that_died_before_it_was_asked_has_signed_nothing(lab: Lab, key: S
     assert record.codes.count(SIGN) == 1  # the attempt that met a closed connection
 
 
+def test_a_tpm_that_a_system_call_filter_ended_is_not_called_damaged(
+    lab: Lab, key: SealedKey
+) -> None:
+    record = Recorder()
+    with lab.custody(around=record.around).open(key.pem, spki=key.spki, pin=PIN) as signer:
+        os.kill(record.pids[-1], signal.SIGSYS)
+        _wait_for(lambda: not is_running(record.pids[-1]))
+        with pytest.raises(TpmConnectionLost, match="system call filter") as refused:
+            signer.sign(b"x")
+    assert "--tpm" in refused.value.remedy
+
+
 def test_a_lost_answer_leaves_the_serial_uncertain_and_nothing_more_is_sent(
     lab: Lab, key: SealedKey
 ) -> None:

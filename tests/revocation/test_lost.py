@@ -152,6 +152,9 @@ def test_who_refuses_it_is_told_for_each_purpose_of_the_device(house: House) -> 
     phone = house.homeca.must("lost", "laptop.home.arpa", "--no-crl")
     assert "OpenVPN" in phone
     assert "http://ca.home.arpa/intermediate-1.crl" in phone
+    # what tests/interop/test_strongswan.py shows of it, and what only a restart does
+    assert "swanctl --load-creds --clear" in " ".join(phone.split())
+    assert "were restarted" in " ".join(phone.split())
     server = house.homeca.must("lost", "nas.home.arpa", "--no-crl")
     assert "OpenVPN" not in server
     assert "clients that connect to it" in server

@@ -19,11 +19,13 @@ BUILDERS: dict[str, Builder] = {
     "openvpn-file": openvpn.key_file,
     "openvpn-server": openvpn.server,
     "strongswan-linux": ikev2.strongswan,
+    "strongswan-server": ikev2.gateway,
     "windows-ikev2": ikev2.windows,
     "android-strongswan": android.kit,
     "iphone": apple.vpn,
     "mac": apple.vpn,
     "wifi": wifi.kit,
+    "wifi-server": wifi.server,
     "trust": trust.kit,
 }
 

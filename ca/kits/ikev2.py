@@ -12,11 +12,21 @@ from ca.kits.writing import numbered, pem_file, powershell_file, text_file
 
 def strongswan(facts: KitFacts, _sign: Sign) -> Iterator[File]:
     """What goes below /etc/swanctl; the key is there already, in a file or in the TPM."""
+    yield from _below_etc(facts, "strongswan-linux/swanctl.conf")
+
+
+def gateway(facts: KitFacts, _sign: Sign) -> Iterator[File]:
+    """The same for the far end, and its revocation lists: DER, for of a PEM file charon reads
+    the first alone.
+    """
+    yield from _below_etc(facts, "strongswan-server/swanctl.conf")
+    for file, der in numbered(facts.crls, facts.ca_stem, ".crl"):
+        yield File(f"swanctl/x509crl/{file}", der)
+
+
+def _below_etc(facts: KitFacts, template: str) -> Iterator[File]:
     yield text_file(
-        f"swanctl/conf.d/{facts.ca_stem}.conf",
-        "strongswan-linux/swanctl.conf",
-        facts,
-        identity=facts.identity,
+        f"swanctl/conf.d/{facts.ca_stem}.conf", template, facts, identity=facts.identity
     )
     yield pem_file(f"swanctl/x509/{facts.stem}.crt", [facts.leaf])
     yield pem_file(f"swanctl/x509ca/{facts.ca_stem}-root.crt", [facts.root])

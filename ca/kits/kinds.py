@@ -9,6 +9,14 @@ from msgspec import Struct
 from ca.encoding.extensions import CLIENT_AUTH, SERVER_AUTH
 
 
+class Lists(StrEnum):
+    """Which revocation lists a kit holds: a server's must not be without."""
+
+    NONE = ""
+    ALL = "all"  # every rung of a ladder, in one file, of which the server picks the valid one
+    NEWEST = "newest"  # of each issuer the one in force: the server reads one from a file
+
+
 class Need(StrEnum):
     """Whether a kit speaks of one certificate."""
 
@@ -29,6 +37,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     pkcs12:   "" takes none, "may" or "must" be given the device's key as PKCS#12.
     legacy:   that PKCS#12 is for phones, so in their old form unless told otherwise.
     signed:   it holds an Apple profile, which the CA signs.
+    lists:    the revocation lists in it. lists_in: the file of the kit that has them.
     consumers: whose lint rules the certificates must please, the server's too.
     tpm:      the device's key is in a TPM (OV12).
     page:     the directory of its README's template, when that is another kit's.
@@ -43,6 +52,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     pkcs12: str = ""
     legacy: bool = False
     signed: bool = False
+    lists: Lists = Lists.NONE
+    lists_in: str = ""
     consumers: tuple[str, ...] = ()
     tpm: bool = False
     page: str = ""
@@ -85,6 +96,8 @@ KINDS: dict[str, Kind] = {
             title="OpenVPN server on Linux",
             profile="vpn-server",
             purpose=SERVER,
+            lists=Lists.ALL,
+            lists_in="crl.pem",
             consumers=("openvpn",),
         ),
         Kind(
@@ -93,6 +106,15 @@ KINDS: dict[str, Kind] = {
             profile="vpn-client",
             purpose=CLIENT,
             dials=True,
+            consumers=("strongswan",),
+        ),
+        Kind(
+            name="strongswan-server",
+            title="IKEv2 gateway with strongSwan on Linux",
+            profile="vpn-server",
+            purpose=SERVER,
+            lists=Lists.NEWEST,
+            lists_in="swanctl/x509crl",
             consumers=("strongswan",),
         ),
         Kind(
@@ -148,6 +170,15 @@ KINDS: dict[str, Kind] = {
             legacy=True,
             signed=True,
             consumers=("wifi", "android", "iphone"),
+        ),
+        Kind(
+            name="wifi-server",
+            title="RADIUS server of a Wi-Fi: FreeRADIUS, hostapd",
+            profile="wifi-server",
+            purpose=SERVER,
+            lists=Lists.ALL,
+            lists_in="ca.pem",
+            consumers=("wifi",),
         ),
         Kind(
             name="trust",

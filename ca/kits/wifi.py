@@ -1,9 +1,10 @@
-"""Wi-Fi by EAP-TLS: wpa_supplicant, NetworkManager, Apple, Android (WF1, AN3)."""
+"""Wi-Fi by EAP-TLS: wpa_supplicant, NetworkManager, Apple, Android, and its server (WF1, AN3)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import KitRefused
 from ca.kits import apple
 from ca.kits.facts import File, KitFacts, Sign
@@ -36,3 +37,21 @@ def kit(facts: KitFacts, sign: Sign) -> Iterator[File]:
     if facts.pkcs12 is not None:
         yield File(f"{facts.stem}.p12", facts.pkcs12, SECRET)
         yield apple.wifi(facts, sign)
+
+
+def server(facts: KitFacts, _sign: Sign) -> Iterator[File]:
+    """For FreeRADIUS or hostapd. Both read trust and revocation from one file.
+
+    The intermediates are in it because phones send none. FreeRADIUS takes them for anchors then,
+    and finds no list for an anchor (3.2.1), so only the device's own is asked for. What a revoked
+    intermediate has signed stays out all the same: that issuer's list is not in the file.
+    """
+    yield text_file("eap", "wifi-server/eap", facts)
+    yield text_file("hostapd.conf", "wifi-server/hostapd.conf", facts)
+    yield text_file("eap_user", "wifi-server/eap_user", facts)
+    trusted = pem_file("ca.pem", [facts.root, *facts.intermediates])
+    issuers = {read_certificate(der).tbs.subject.der for der in (facts.root, *facts.intermediates)}
+    lists = [der for der in facts.crls if read_crl(der).tbs.issuer.der in issuers]
+    revoked = pem_file("ca.pem", lists, label="X509 CRL")
+    yield File("ca.pem", trusted.octets + revoked.octets)
+    yield pem_file(f"{facts.stem}.crt", [facts.leaf, *facts.intermediates[:1]])

@@ -20,7 +20,7 @@ from ca.interfaces.issuing import CertificateRecord, IssuerState, Role, State
 from ca.interfaces.values import serial_text
 from ca.kits.building import build
 from ca.kits.facts import Kit, KitFacts, Server
-from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Need
+from ca.kits.kinds import CLIENT, KINDS, SERVER, Kind, Lists, Need
 from ca.lint.gate import lint_certificate, role_of, rules
 from ca.lint.rule import LintContext, Severity
 from ca.names.distinguished import COMMON_NAME
@@ -100,8 +100,8 @@ def make_kit(order: KitOrder, facility: Facility) -> Kit:
         key=order.key,
         url=order.url or _url(alive),
     )
-    if order.kind == "openvpn-server":
-        facts = replace(facts, crls=_crls(alive, facility, warnings, now=now))
+    if about.lists is not Lists.NONE:
+        facts = replace(facts, crls=_crls(alive, about, facility, warnings, now=now))
     if order.pkcs12 is not None:
         facts = replace(facts, pkcs12=device_pkcs12(order.pkcs12, facts, about))
     if about.tpm and record is None:
@@ -235,9 +235,15 @@ def _url(alive: list[Authority]) -> str | None:
 
 
 def _crls(
-    alive: list[Authority], facility: Facility, warnings: list[str], *, now: datetime
+    alive: list[Authority],
+    about: Kind,
+    facility: Facility,
+    warnings: list[str],
+    *,
+    now: datetime,
 ) -> tuple[bytes, ...]:
-    """The published lists of every issuer, all rungs of a ladder (OV6, d.7 CRL 1, 4 and 6).
+    """The published lists of every issuer, all rungs of a ladder or those in force (OV6, d.7 CRL
+    1, 4 and 6).
 
     Raises: KitRefused when one is missing, over, or lacks a revocation: a server without it lets
             revoked clients in, one with an expired list nobody.
@@ -249,8 +255,8 @@ def _crls(
         if not issuer.has_key:
             if not valid:
                 warnings.append(
-                    f"the list of {issuer.subject} is made elsewhere: append it to crl.pem, or "
-                    "what it revokes still comes in"
+                    f"the list of {issuer.subject} is made elsewhere: add it to {about.lists_in}, "
+                    "or what it revokes still comes in"
                 )
             continue
         last = facility.store.last_crl(issuer.id)
@@ -263,7 +269,19 @@ def _crls(
             problem = "has no CRL that is valid now: with it nobody would come in"
         if problem is not None:
             raise KitRefused(f"{issuer.subject} {problem}", remedy="run `homeca crl`, then again")
-    return published
+    return published if about.lists is Lists.ALL else _in_force(published, now=now)
+
+
+def _in_force(published: tuple[bytes, ...], *, now: datetime) -> tuple[bytes, ...]:
+    """Of each issuer the newest list that is valid now."""
+    newest: dict[bytes, tuple[datetime, bytes]] = {}
+    for der in published:
+        tbs = read_crl(der).tbs
+        found = newest.get(tbs.issuer.der)
+        moment = tbs.this_update.moment
+        if _is_valid(der, tbs.issuer.der, now=now) and (found is None or moment > found[0]):
+            newest[tbs.issuer.der] = (moment, der)
+    return tuple(der for _, der in newest.values())
 
 
 def _published(alive: list[Authority], facility: Facility) -> tuple[bytes, ...]:

@@ -15,16 +15,23 @@ PACKAGES = {
     "certtool": "gnutls-bin",
     "certutil": "libnss3-tools",
     "crlutil": "libnss3-tools",
+    "charon-systemd": "charon-systemd",
+    "eapol_test": "eapoltest",
     "env": "coreutils",
     "faketime": "faketime",
+    "hostapd": "hostapd",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
     "openssl": "openssl",
     "initdb": "postgresql",
     "openvpn": "openvpn",
     "postgres": "postgresql",
     "setpriv": "util-linux",
     "strace": "strace",
+    "swanctl": "strongswan-swanctl",
     "swtpm": "swtpm",
     "systemd-analyze": "systemd",
+    "unshare": "util-linux",
 }
 
 

@@ -9,23 +9,24 @@ from collections.abc import Callable
 
 import pytest
 
-from ca.kits.kinds import KINDS
+from ca.kits.kinds import KINDS, SERVER, Need
 from tests.house import House, make_request
 
 HOST = "vpn.home.arpa"
 
 #: What each kind needs on the command line, beyond NAME and --for.
 NEEDED: dict[str, tuple[str, ...]] = {
-    **{kind: ("--server", HOST) for kind, about in KINDS.items() if about.dials},
-    "openvpn-server": (),
-    "trust": (),
+    **{kind: ("--server", HOST) if about.dials else () for kind, about in KINDS.items()},
     "wifi": ("--server", HOST, "--ssid", "Home"),
 }
 
 
 def arguments(kind: str, house: House) -> list[str]:
     """The command that makes such a kit in this house, without --out."""
-    device = {"openvpn-server": [HOST], "trust": []}.get(kind, ["laptop.home.arpa"])
+    about = KINDS[kind]
+    device = [HOST] if about.purpose == SERVER else ["laptop.home.arpa"]
+    if about.need is Need.NOTHING:
+        device = []
     key = ["--pkcs12", str(house.file("laptop.key"))] if KINDS[kind].pkcs12 == "must" else []
     return ["kit", *device, "--for", kind, *NEEDED[kind], *key]
 

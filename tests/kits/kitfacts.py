@@ -7,7 +7,7 @@ from typing import Any
 
 from ca.kits.building import build
 from ca.kits.facts import Kit, KitFacts, Server
-from ca.kits.kinds import KINDS, SERVER, Need
+from ca.kits.kinds import KINDS, SERVER, Lists, Need
 from tests.lint.lintvectors import der
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -40,12 +40,12 @@ def facts(kind: str, **more: Any) -> KitFacts:
     leaf = "clean-tls-server" if about.purpose == SERVER else "clean-vpn-client"
     usual: dict[str, Any] = {
         "kind": kind,
-        "name": {"openvpn-server": "nas.home.arpa", "trust": ""}.get(kind, DEVICE),
+        "name": "" if kind == "trust" else "nas.home.arpa" if about.purpose == SERVER else DEVICE,
         "root": der("clean-root"),
         "intermediates": (der("clean-intermediate"),),
         "certificate": der(leaf) if about.need is Need.CERTIFICATE else None,
         "servers": (Server(HOST, HOST),) if about.dials else (),
-        "crls": (der("clean-crl"),) if kind == "openvpn-server" else (),
+        "crls": (der("clean-crl"),) if about.lists is not Lists.NONE else (),
         "pkcs12": b"<PKCS#12>" if about.pkcs12 == "must" else None,
         "ssid": "Home" if kind == "wifi" else "",
         "url": "http://ca.home.arpa/root.crt" if kind == "trust" else None,

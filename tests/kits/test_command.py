@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from ca.encoding.containers import read_crls
+from ca.encoding.inspect import read_crl
 from ca.kits.kinds import KINDS
+from ca.names.distinguished import COMMON_NAME
 from tests.house import House, make_request
 from tests.interop.programs import must, run
 from tests.kits.conftest import HOST, arguments
@@ -361,6 +364,45 @@ def test_a_server_kit_is_refused_while_a_revocation_is_on_no_list(
     assert "has revoked since its last CRL" in done.stderr
     vpn_house.homeca.must("crl")
     vpn_house.homeca.must(*words)
+
+
+def test_a_gateway_gets_of_a_ladder_the_list_in_force_of_each_issuer(
+    vpn_house: House, tmp_path: Path
+) -> None:
+    """strongSwan keeps one list of an issuer: of a whole ladder that would be a future one."""
+    vpn_house.homeca.must("crl", "--ladder", "3")
+    place = tmp_path / "kit"
+    vpn_house.homeca.must("kit", HOST, "--for", "strongswan-server", "--out", place)
+    crls = vpn_house.home / "crl"
+    assert {path.read_bytes() for path in (place / "swanctl/x509crl").iterdir()} == {
+        (crls / "root.crl").read_bytes(),
+        (crls / "intermediate-1.crl").read_bytes(),
+    }
+
+
+def test_a_radius_server_has_no_list_of_a_revoked_intermediate_and_so_refuses_its_devices(
+    vpn_house: House, tmp_path: Path
+) -> None:
+    """FreeRADIUS asks for the list of a device's issuer, but not whether that was revoked."""
+    words = ("kit", "radius.home.arpa", "--for", "wifi-server", "--force", "--out")
+    vpn_house.homeca.must("init-intermediate", "--key", "ec-p256")
+    request = make_request(vpn_house.place, "radius", "DNS:radius.home.arpa")
+    vpn_house.homeca.must("sign", request, "--profile", "wifi-server")
+    vpn_house.homeca.must("crl")
+    vpn_house.homeca.must(*words, tmp_path / "before")
+    vpn_house.homeca.must("revoke", vpn_house.home / "certs/intermediate-1.pem")
+    vpn_house.homeca.must("crl")
+    vpn_house.homeca.must(*words, tmp_path / "after")
+    issuers = [
+        {
+            read_crl(der).tbs.issuer.values(COMMON_NAME)[0]
+            for der in read_crls((tmp_path / kit / "ca.pem").read_bytes())
+        }
+        for kit in ("before", "after")
+    ]
+    assert [len(each) for each in issuers] == [3, 2]
+    (gone,) = issuers[0] - issuers[1]
+    assert gone.endswith("Intermediate CA 1")
 
 
 def test_a_host_without_a_certificate_is_warned_of_and_on_the_page(

@@ -10,10 +10,10 @@ import pytest
 
 from ca.errors import KitRefused
 from ca.kits.building import BUILDERS
-from ca.kits.kinds import KINDS, Need
+from ca.kits.kinds import KINDS, SERVER, Need
 from tests.kits.kitfacts import GOLDEN, VARIANTS, facts, made, text
 
-COUNT = 74
+COUNT = 86
 LINES, COLUMNS = 60, 80
 #: What is typed stays on its line, be it long.
 COMMAND = " " * 6
@@ -113,7 +113,7 @@ def test_a_device_that_dials_must_be_told_whom(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].need is Need.CERTIFICATE])
 def test_a_certificate_for_something_else_makes_no_kit(kind: str) -> None:
-    other = "iphone" if kind == "openvpn-server" else "openvpn-server"
+    other = "iphone" if KINDS[kind].purpose == SERVER else "openvpn-server"
     with pytest.raises(KitRefused, match="not meant for"):
         made(kind, certificate=facts(other).certificate)
 

@@ -229,8 +229,7 @@ def test_every_program_gets_settings_that_name_the_pair_in_use(
     for program in PROGRAMS:
         told = homeca.json("request", "use", "laptop", "--for", program)
         for file in ("key.tss", "chain.pem", "root.pem"):
-            if (program, file) != ("nginx", "root.pem"):
-                assert f"{place / file}" in told["configuration"], program
+            assert f"{place / file}" in told["configuration"], program
         assert "{{" not in told["configuration"] + " ".join(told["caveats"])
         assert any("software TPM" in caveat for caveat in told["caveats"]), program
         assert any(caveat.startswith(("tried", "not tried")) for caveat in told["caveats"])

@@ -42,6 +42,14 @@ KeyOption = Annotated[
         "`homeca tpm info` says which ones your TPM can make.",
     ),
 ]
+OneHashOption = Annotated[
+    bool,
+    typer.Option(
+        "--one-hash",
+        help="A key that signs with one hash alone, of its own size: strongSwan takes no other "
+        "from a TPM. TLS 1.2 may ask for another hash, TLS 1.3 does not.",
+    ),
+]
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The request, as `homeca request list` calls it.")
 ]
@@ -80,6 +88,7 @@ def new(
         ),
     ] = None,
     key: KeyOption = None,
+    one_hash: OneHashOption = False,
     pin: PinOption = False,
     name: Annotated[
         str | None,
@@ -104,7 +113,14 @@ def new(
 
     requesting.make(
         inf,
-        requesting.Wanted(subject=subject, san=tuple(san or ()), key=key, pin=pin, name=name),
+        requesting.Wanted(
+            subject=subject,
+            san=tuple(san or ()),
+            key=key,
+            pin=pin,
+            name=name,
+            one_hash=one_hash,
+        ),
         out,
         force=force,
         tpm=tpm,
@@ -188,6 +204,7 @@ def renew(
         str | None,
         typer.Option("--key", metavar="KIND", help="Make the new key of this kind."),
     ] = None,
+    one_hash: OneHashOption = False,
     pin: PinOption = False,
     out: OutOption = None,
     force: ForceOption = False,
@@ -211,6 +228,7 @@ def renew(
         new_key=new_key,
         key=key,
         pin=pin,
+        one_hash=one_hash,
         force=force,
         tpm=tpm,
         pin_file=pin_file,

@@ -40,6 +40,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     key: str | None
     pin: bool
     name: str | None
+    one_hash: bool = False
 
 
 def make(
@@ -60,17 +61,18 @@ def make(
     plan = _plan(wanted, read)
     device = open_device(opening(home, tpm, pin_file))
     existing = read.existing_key if read is not None else None
-    if existing is not None and (wanted.key is not None or wanted.pin):
+    if existing is not None and (wanted.key is not None or wanted.pin or wanted.one_hash):
         raise UsageError(
-            "UseExistingKeySet = TRUE takes a key that is there; --key and --pin want another",
-            remedy="leave --key and --pin out, or UseExistingKeySet",
+            "UseExistingKeySet = TRUE takes a key that is there; --key, --pin and --one-hash want "
+            "another",
+            remedy="leave --key, --pin and --one-hash out, or UseExistingKeySet",
         )
     name = existing or wanted.name or requesting.name_of(plan)
     target = request_target(out, inf, name, force=force)
     if wanted.pin:
         plan = replace(plan, pin=new_pin(pin_file))
     if plan.kind.family is Family.RSA and existing is None:
-        _announce_rsa()
+        _announce_rsa(one_hash=plan.one_hash)
     if existing is not None:
         made = requesting.renew(existing, device, new_key=False, plan=plan)
     else:
@@ -85,6 +87,7 @@ def again(
     new_key: bool,
     key: str | None,
     pin: bool,
+    one_hash: bool,
     force: bool,
     tpm: str | None,
     pin_file: Path | None,
@@ -94,9 +97,10 @@ def again(
     """`homeca request renew`."""
     from ca.services import requesting
 
-    if (pin or key is not None) and not new_key:
+    if (pin or one_hash or key is not None) and not new_key:
         raise UsageError(
-            "a key keeps its kind and its PIN", remedy="add --new-key, or leave --key and --pin out"
+            "a key keeps its kind, its PIN and its hashes",
+            remedy="add --new-key, or leave --key, --pin and --one-hash out",
         )
     kind = _kind(key) if key is not None else None
     device = open_device(opening(home, tpm, pin_file))
@@ -105,8 +109,8 @@ def again(
     # a key that had a PIN is not silently followed by one that has none
     secret = new_pin(pin_file) if new_key and (pin or last.has_pin) else None
     if new_key and (kind or KEY_KINDS[last.kind]).family is Family.RSA:
-        _announce_rsa()
-    made = requesting.renew(name, device, new_key=new_key, kind=kind, pin=secret)
+        _announce_rsa(one_hash=one_hash)
+    made = requesting.renew(name, device, new_key=new_key, kind=kind, pin=secret, one_hash=one_hash)
     _hand_over(made, target, device, force=force, as_json=as_json, inf=None)
 
 
@@ -133,6 +137,7 @@ def _plan(wanted: Wanted, inf: InfRequest | None) -> Plan:
             names=names,
             kind=kind or KEY_KINDS["ec-p256"],
             machine=as_root,
+            one_hash=wanted.one_hash,
         )
     return Plan(
         name=wanted.name,
@@ -143,6 +148,7 @@ def _plan(wanted: Wanted, inf: InfRequest | None) -> Plan:
         extensions=inf.extensions,
         san_critical=inf.san_critical,
         friendly_name=inf.friendly_name,
+        one_hash=wanted.one_hash,
     )
 
 
@@ -156,8 +162,11 @@ def _kind(text: str) -> KeyKind:
     return kind
 
 
-def _announce_rsa() -> None:
+def _announce_rsa(*, one_hash: bool) -> None:
     say("making an RSA key in the TPM; the search for primes may take a minute …")
+    if one_hash:
+        warn("with --one-hash it signs by PKCS#1 v1.5, which TLS 1.3 does not take")
+        return
     warn(
         "several TPMs cannot sign with RSA in TLS 1.3 (their PSS salt is not what TLS wants): "
         "prefer --key ec-p256 [OV12]"

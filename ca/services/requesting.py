@@ -22,6 +22,7 @@ from ca.encoding.general_names import encode_general_name, general_names
 from ca.encoding.pkcs10 import build_request_info
 from ca.encoding.requests import parse_request
 from ca.encoding.spki import verify
+from ca.encoding.tpm import PublicArea
 from ca.encoding.tsskey import TssKey
 from ca.errors import (
     ConfigurationError,
@@ -89,7 +90,11 @@ class Device(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A request to be made. extensions: in DER, the SAN left out. pin: of a new key."""
+    """A request to be made.
+
+    extensions: in DER, the SAN left out. pin: of a new key.
+    one_hash:   a new key signs with its usual hash alone: strongSwan takes no other.
+    """
 
     name: str | None
     subject: DistinguishedName
@@ -100,6 +105,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     san_critical: bool = False
     friendly_name: str = ""
     pin: Secret | None = None
+    one_hash: bool = False
 
 
 # ---------------------------------------------------------------- asking
@@ -124,7 +130,7 @@ def new(plan: Plan, device: Device) -> DeviceRequest:
         _require_free(name, device)
         custody = _pinned(device)
         tpm = device.tpm(custody)
-        key = tpm.create(plan.kind, pin=plan.pin, any_scheme=True)
+        key = tpm.create(plan.kind, pin=plan.pin, any_scheme=not plan.one_hash)
         draft = _draft(plan, name, 1, key, device)
         return _request(draft, key.pem, plan.pin, tpm, device)
 
@@ -136,11 +142,13 @@ def renew(
     new_key: bool,
     kind: KeyKind | None = None,
     pin: Secret | None = None,
+    one_hash: bool = False,
     plan: Plan | None = None,
 ) -> DeviceRequest:
     """The same request once more, with its key or a new one; the pair in use stays as it is.
 
     kind: of the new key; None: as before. pin: of the new key.
+    one_hash: the new key signs with one hash alone, also when the last one did.
     plan: ask for other names this time.
     Raises: NotFound, DeviceRefused, CustodyError.
     """
@@ -156,7 +164,8 @@ def renew(
         last = _pair_to_renew(generations)
         tpm = device.tpm(_pinned(device))
         if new_key:
-            key = tpm.create(wanted, pin=pin, any_scheme=True)
+            fixed = one_hash or has_one_hash(key_of(last))
+            key = tpm.create(wanted, pin=pin, any_scheme=not fixed)
             auth = pin
         else:
             blob = key_of(last)
@@ -268,6 +277,11 @@ def _request(
             violations=violations,
         )
     return device.home.add(draft, key_pem=key_pem, csr_pem=csr)
+
+
+def has_one_hash(blob: bytes) -> bool:
+    """Whether the key can sign with one scheme and hash alone, fixed when it was made."""
+    return PublicArea.from_tpm2b(TssKey.from_pem(blob).public).scheme is not None
 
 
 def key_of(request: DeviceRequest) -> bytes:

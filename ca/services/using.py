@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from ca.encoding import tlv
 from ca.encoding.tsskey import TssKey
-from ca.errors import UsageError
+from ca.errors import DeviceRefused, UsageError
 from ca.interfaces.custody import CustodyKind
 from ca.names.showing import visible
 from ca.resources import resource
 from ca.services.device import CHAIN, KEY, ROOT, DeviceRequest
-from ca.services.requesting import Device, key_of
+from ca.services.requesting import Device, has_one_hash, key_of
 
 PROGRAMS = ("openvpn", "openssl", "curl", "nginx", "strongswan", "networkmanager")
 
@@ -47,7 +47,19 @@ class Version(Struct, frozen=True):
 
 
 def instructions(request: DeviceRequest, program: str, device: Device) -> Instructions:
-    """For one of PROGRAMS. Raises: UsageError when a path cannot be written in a configuration."""
+    """For one of PROGRAMS.
+
+    Raises: UsageError when a path cannot be written in a configuration; DeviceRefused for a key
+            that the program cannot sign with.
+    """
+    if program == "strongswan" and not has_one_hash(key_of(request)):
+        # 5.9.8: "no common hash algorithm found to create signature with ECDSA key"
+        raise DeviceRefused(
+            f"strongSwan signs with no key in a TPM but one that has its hash fixed, and that of "
+            f"{request.name!r} takes any",
+            remedy=f"run `homeca request renew {request.name} --new-key --one-hash`, and have it "
+            "signed",
+        )
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     custody = device.home.custody()

@@ -224,7 +224,8 @@ def test_every_program_gets_settings_that_name_the_pair_in_use(
 ) -> None:
     (tmp_path / "pin").write_text("1234")
     (tmp_path / "pin").chmod(0o600)
-    accepted(homeca, tmp_path, *(["--pin", "--pin-file", str(tmp_path / "pin")] if pin else []))
+    with_pin = ["--pin", "--pin-file", str(tmp_path / "pin")] if pin else []
+    accepted(homeca, tmp_path, "--one-hash", *with_pin)
     place = homeca.home / "device/laptop/current"
     for program in PROGRAMS:
         told = homeca.json("request", "use", "laptop", "--for", program)
@@ -235,6 +236,19 @@ def test_every_program_gets_settings_that_name_the_pair_in_use(
         assert any(caveat.startswith(("tried", "not tried")) for caveat in told["caveats"])
         says_pin = "pin" in told["configuration"].lower().replace("openssl", "")
         assert says_pin is (pin and program not in ("curl", "networkmanager"))
+
+
+def test_strongswan_is_offered_no_key_that_it_cannot_sign_with(
+    homeca: Homeca, tmp_path: Path
+) -> None:
+    accepted(homeca, tmp_path)
+    done = homeca.run("request", "use", "laptop", "--for", "strongswan")
+    assert (done.returncode, "has its hash fixed" in done.stderr) == (3, True)
+    homeca.must("request", "renew", "laptop", "--new-key", "--one-hash", "--out", "second.csr")
+    octets, fingerprint = answer(tmp_path / "second.csr")
+    (tmp_path / "second.crt").write_bytes(octets)
+    homeca.must("request", "accept", "second.crt", "--fingerprint", fingerprint)
+    assert "handle = 81010010" in homeca.must("request", "use", "laptop", "--for", "strongswan")
 
 
 def test_use_needs_a_certificate_and_says_so(homeca: Homeca) -> None:

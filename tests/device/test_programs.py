@@ -210,9 +210,10 @@ def test_a_server_does_not_take_the_certificate_without_its_key(
 
 
 def test_the_printed_steps_put_the_very_key_at_a_handle_for_strongswan(
-    laptop: Laptop, tmp_path: Path
+    tpm: ManagedTpm, house: House, tmp_path: Path
 ) -> None:
     require("tpm2_evictcontrol", "tpm2-tools")
+    laptop = certified(tpm, house, "--one-hash")
     text = laptop.settings("strongswan")
     steps = text[text.index("umask") : text.index("# 2.")]
     done = ask(laptop, f"cd {tmp_path}\n{steps}tpm2_readpublic -Q -c 0x81010010 -f pem -o at.pem\n")

@@ -31,7 +31,7 @@ from ca.interfaces.values import Secret
 from ca.names.distinguished import DistinguishedName
 from ca.names.general import parse_general_name
 from ca.services.device import KEY, REQUEST, DeviceRequest, Standing, name_from
-from ca.services.requesting import Device, Plan, new, remove, renew
+from ca.services.requesting import Device, Plan, has_one_hash, key_of, new, remove, renew
 from tests.device.conftest import PIN, open_at
 
 
@@ -108,6 +108,13 @@ def test_the_key_takes_any_scheme_that_tls_asks_for(device: Device) -> None:
     made = new(plan(kind=RSA_2048), device)
     area = PublicArea.from_tpm2b(TssKey.from_pem(made.path(KEY).read_bytes()).public)
     assert area.scheme is None
+
+
+def test_a_key_of_one_hash_has_it_fixed_and_so_has_the_one_after_it(device: Device) -> None:
+    first = new(structs.replace(plan(), one_hash=True), device)
+    second = renew(first.name, device, new_key=True)
+    assert second.spki != first.spki
+    assert [has_one_hash(key_of(one)) for one in (first, second)] == [True, True]
 
 
 @pytest.mark.parametrize("kind", [RSA_4096, ED25519], ids=str)

@@ -7,10 +7,11 @@ either: whether the two believe each other's certificates is known before any tu
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _PLUGINS = (
     "random nonce aes sha2 sha1 x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl gmp "
     "gcm hmac kdf kernel-netlink socket-default vici"
 )
+#: As the settings in `homeca request use` have it, on the session's bus instead of the system's.
+_TPM = "tpm {\nload = yes\nuse_rng = no\ntcti {\nname = tabrmd\nopts = bus_type=session\n}\n}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +97,27 @@ def _resting(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def charon(place: Path, inside: tuple[str, ...], *, ahead: str = "") -> Iterator[Peer]:
+def charon(
+    place: Path,
+    inside: tuple[str, ...],
+    *,
+    ahead: str = "",
+    tpm: Mapping[str, str] | None = None,
+) -> Iterator[Peer]:
     """A daemon with the settings in place/swanctl, ended at the end of the block.
 
     ahead: how far its clock is put forward, "+31d".
+    tpm:   what it needs in its environment to reach a TPM through tpm2-abrmd.
     """
+    plugins = _PLUGINS if tpm is None else f"{_PLUGINS} tpm"
     (place / "bin").mkdir()
     for program in ("charon-systemd", "swanctl"):
         # a copy: AppArmor, where it is on, lets the installed ones read nothing outside /etc
         shutil.copy(require(program), place / "bin" / program)
     (place / "strongswan.conf").write_text(
-        f"charon-systemd {{\nload = {_PLUGINS}\n"
+        f"charon-systemd {{\nload = {plugins}\n"
         f"filelog {{\nlog {{\npath = {place}/log\ncfg = 2\nflush_line = yes\n}}\n}}\n"
-        f"plugins {{\nvici {{\nsocket = unix://{place}/vici\n}}\n}}\n}}\n"
+        f"plugins {{\nvici {{\nsocket = unix://{place}/vici\n}}\n{_TPM}}}\n}}\n"
         "swanctl {\nload = random x509 pubkey pkcs1 pkcs8 pem openssl\n}\n"
     )
     (place / "swanctl/swanctl.conf").write_text("include conf.d/*.conf\n")
@@ -120,6 +131,7 @@ def charon(place: Path, inside: tuple[str, ...], *, ahead: str = "") -> Iterator
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, **(tpm or {})},
     )
     peer = Peer(place, inside)
     try:
@@ -136,13 +148,13 @@ def charon(place: Path, inside: tuple[str, ...], *, ahead: str = "") -> Iterator
             left.unlink()
 
 
-def lets_in(gateway: Peer, client: Peer, connection: str) -> tuple[bool, str]:
+def lets_in(gateway: Peer, client: Peer, connection: str, *, child: str = "") -> tuple[bool, str]:
     """Whether the gateway and the client believe each other, and what both said about it.
 
     The client, which has the last word, says; the tunnel itself may fail where the kernel has none.
     """
     before = len(gateway.text())
-    said = client.swanctl("--initiate", "--child", connection, "--timeout", "10")
+    said = client.swanctl("--initiate", "--child", child or connection, "--timeout", "10")
     client.swanctl("--terminate", "--ike", connection, "--timeout", "5")
     is_in = f"IKE_SA {connection}[" in said and "] established between" in said
     assert is_in is not ("AUTH_FAILED" in said), said

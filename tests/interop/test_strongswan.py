@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.device.managed_tpm import DeviceHomeca, managed_tpm
 from tests.interop.ike import GATEWAY, Peer, charon, lets_in, wire
 from tests.interop.kinds import ALICE, NAS, VPN, Kind
+from tests.interop.programs import must
 from tests.interop.world import World
 
 CONNECTION = "smith-plain"
@@ -53,12 +56,14 @@ def with_key(house: World, kind: Kind, place: Path) -> Path:
 
 
 @contextlib.contextmanager
-def both(gateway: Path, client: Path, *, ahead: str = "") -> Iterator[tuple[Peer, Peer]]:
-    """Both running, everything loaded; the gateway's clock `ahead`."""
+def both(
+    gateway: Path, client: Path, *, ahead: str = "", tpm: Mapping[str, str] | None = None
+) -> Iterator[tuple[Peer, Peer]]:
+    """Both running, everything loaded; the gateway's clock `ahead`, the client's key in a TPM."""
     with (
         wire() as (here, there),
         charon(gateway, here, ahead=ahead) as one,
-        charon(client, there) as other,
+        charon(client, there, tpm=tpm) as other,
     ):
         for peer in (one, other):
             assert "successfully loaded 1 connections" in peer.swanctl("--load-all", "--noprompt")
@@ -111,3 +116,46 @@ def test_a_client_refuses_a_gateway_that_has_not_the_name_its_kit_says(house: Wo
         is_in, said = lets_in(serving, dialling, CONNECTION)
     assert not is_in
     assert f"no trusted ECDSA public key found for '{VPN.host}'" in said
+
+
+def test_a_key_in_the_tpm_with_one_hash_signs_as_the_printed_settings_say(
+    house: World, scratch: Path
+) -> None:
+    with managed_tpm() as tpm:
+        device = DeviceHomeca(scratch / "device", tpm)
+        settings = made_in_tpm(device, house, scratch)
+        steps = settings[settings.index("umask") : settings.index("# 2.")]
+        tpm.must("sh", "-ec", steps, cwd=scratch)
+        client = printed(settings, scratch / "client")
+        with both(gateway_kit(house), client, tpm=tpm.environment) as (serving, dialling):
+            is_in, said = lets_in(serving, dialling, "carol", child="net")
+            assert is_in, said
+            house.homeca.must("revoke", scratch / "carol.crt")
+            house.homeca.must("crl")
+            gateway_kit(house)
+            serving.swanctl("--load-creds", "--clear", "--noprompt")
+            is_in, said = lets_in(serving, dialling, "carol", child="net")
+            assert not is_in
+            assert "certificate was revoked" in said
+
+
+def made_in_tpm(device: DeviceHomeca, house: World, place: Path) -> str:
+    """A pair of the device's, and what it is told for strongSwan."""
+    device.must("request", "new", "--subject", "CN=carol", "--one-hash", cwd=place)
+    house.homeca.must("sign", "carol.csr", "--profile", "vpn-client", cwd=place)
+    fingerprint = must("openssl", "x509", "-in", house.root, "-noout", "-fingerprint", "-sha256")
+    trusted = ("--root", house.root, "--fingerprint", fingerprint.strip())
+    device.must("request", "accept", "carol.crt", *trusted, cwd=place)
+    return str(device.json("request", "use", "carol", "--for", "strongswan")["configuration"])
+
+
+def printed(settings: str, place: Path) -> Path:
+    """The files that the printed steps make, below `place` instead of /etc."""
+    for folder in ("x509", "x509ca", "conf.d"):
+        (place / "swanctl" / folder).mkdir(parents=True)
+    for copy in re.findall(r"^# +(?:3\. )?(cp .*)$", settings, re.MULTILINE):
+        must("sh", "-c", copy.replace("/etc/swanctl", f"{place}/swanctl"))
+    conf = settings[settings.index("connections {") :]
+    conf = conf.replace("remote_addrs = VPN.EXAMPLE", f"remote_addrs = {GATEWAY}")
+    (place / "swanctl/conf.d/carol.conf").write_text(conf.replace("VPN.EXAMPLE", VPN.host))
+    return place

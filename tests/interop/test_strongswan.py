@@ -19,6 +19,7 @@ from tests.interop.programs import must
 from tests.interop.world import World
 
 CONNECTION = "smith-plain"
+PIN = "correct-horse-7"
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_client_refuses_a_gateway_that_has_not_the_name_its_kit_says(house: Wo
     assert f"no trusted ECDSA public key found for '{VPN.host}'" in said
 
 
-def test_a_key_in_the_tpm_with_one_hash_signs_as_the_printed_settings_say(
+def test_a_key_in_the_tpm_with_one_hash_and_a_pin_signs_as_the_printed_settings_say(
     house: World, scratch: Path
 ) -> None:
     with managed_tpm() as tpm:
@@ -141,7 +142,10 @@ def test_a_key_in_the_tpm_with_one_hash_signs_as_the_printed_settings_say(
 
 def made_in_tpm(device: DeviceHomeca, house: World, place: Path) -> str:
     """A pair of the device's, and what it is told for strongSwan."""
-    device.must("request", "new", "--subject", "CN=carol", "--one-hash", cwd=place)
+    (place / "pin").write_text(PIN)
+    (place / "pin").chmod(0o600)
+    pin = ("--pin", "--pin-file", place / "pin")
+    device.must("request", "new", "--subject", "CN=carol", "--one-hash", *pin, cwd=place)
     house.homeca.must("sign", "carol.csr", "--profile", "vpn-client", cwd=place)
     fingerprint = must("openssl", "x509", "-in", house.root, "-noout", "-fingerprint", "-sha256")
     trusted = ("--root", house.root, "--fingerprint", fingerprint.strip())
@@ -157,5 +161,6 @@ def printed(settings: str, place: Path) -> Path:
         must("sh", "-c", copy.replace("/etc/swanctl", f"{place}/swanctl"))
     conf = settings[settings.index("connections {") :]
     conf = conf.replace("remote_addrs = VPN.EXAMPLE", f"remote_addrs = {GATEWAY}")
-    (place / "swanctl/conf.d/carol.conf").write_text(conf.replace("VPN.EXAMPLE", VPN.host))
+    conf = conf.replace("VPN.EXAMPLE", VPN.host).replace("pin = PIN", f"pin = {PIN}")
+    (place / "swanctl/conf.d/carol.conf").write_text(conf)
     return place

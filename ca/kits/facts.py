@@ -146,12 +146,21 @@ class KitFacts(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def identity(self) -> str:
         """The IKE identity: a name of subjectAltName (SS3). Raises: KitRefused."""
+        return self.identities[0]
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """All that it could be, the most usual first. Raises: KitRefused when there is none."""
         tbs = self.tbs
         names = tbs.names if tbs is not None else ()
-        for kind in (DNSName, EmailName, UPNName, IPName):
-            for name in names:
-                if isinstance(name, kind) and "*" not in str(name):
-                    return str(name).partition(":")[2]
+        found = tuple(
+            str(name).partition(":")[2]
+            for kind in (DNSName, EmailName, UPNName, IPName)
+            for name in names
+            if isinstance(name, kind) and "*" not in str(name)
+        )
+        if found:
+            return found
         raise KitRefused(
             f"the certificate of {visible(self.name)!r} has no name in subjectAltName, "
             "by which an IKEv2 peer knows it",

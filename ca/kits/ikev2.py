@@ -26,7 +26,11 @@ def gateway(facts: KitFacts, _sign: Sign) -> Iterator[File]:
 
 def _below_etc(facts: KitFacts, template: str) -> Iterator[File]:
     yield text_file(
-        f"swanctl/conf.d/{facts.ca_stem}.conf", template, facts, identity=facts.identity
+        f"swanctl/conf.d/{facts.ca_stem}.conf",
+        template,
+        facts,
+        identity=facts.identity,
+        more_identities=tuple(enumerate(facts.identities[1:], 2)),
     )
     yield pem_file(f"swanctl/x509/{facts.stem}.crt", [facts.leaf])
     yield pem_file(f"swanctl/x509ca/{facts.ca_stem}-root.crt", [facts.root])

@@ -241,7 +241,7 @@ def effects(
                 "once the lists of its kit (`homeca kit --for strongswan-server`) are in "
                 "/etc/swanctl/x509crl and `swanctl --load-creds --clear` has run: without "
                 "--clear it keeps to the list before; a connection that is up stays until "
-                "`swanctl --terminate`",
+                "strongSwan is restarted",
             )
         )
         found.append(

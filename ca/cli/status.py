@@ -273,6 +273,8 @@ def _crl_text(found: IssuerStanding, *, at: datetime) -> str:
             f"CRLs {ladder.traces[0].number} to {ladder.traces[-1].number}, {crl.entries} revoked, "
             f"{ladder.current(at).number} is the one now, armed until {when(found.crl.until)}"
         )
+    if found.issuer.not_after is not None and found.issuer.not_after < at:
+        return f"{text}: its last"
     if found.crl.until < at:
         return bad(f"{text}: EXPIRED")
     return text

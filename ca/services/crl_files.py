@@ -157,9 +157,16 @@ def _is_over(der: bytes, at: datetime) -> bool:
 
 
 def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: datetime) -> bool:
-    """Should this issuer's lists be cut now: none yet, half gone, not as recorded, or lost?"""
+    """Should this issuer's lists be cut now: none yet, half gone, not as recorded, or lost?
+
+    Never once it has ended itself; half gone is nothing where they last as long as it does.
+    """
+    if issuer.not_after is not None and issuer.not_after <= at:
+        return False
     ladder, kept = standing_ladder(store, issuer.id), store.last_crl(issuer.id)
-    if ladder is None or kept is None or ladder.due <= at:
+    if ladder is None or kept is None:
+        return True
+    if ladder.due <= at and not ladder.lasts_to(issuer.not_after):
         return True
     if compare(issuer, kept, store):
         return True

@@ -93,7 +93,7 @@ def _of_crl(
             "servers that ask for one refuse every client",
             "run `homeca crl`, and bring the files to your servers",
         )
-    elif found.due < at:
+    elif found.due < at and not found.ladder.lasts_to(issuer.not_after):
         yield Concern(
             "crl.due",
             f"the CRL of {subject} has passed half of its life; it expires on "

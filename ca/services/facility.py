@@ -86,6 +86,14 @@ class Facility(Struct, frozen=True, kw_only=True):
             )
         return now
 
+    def is_clock_plausible(self) -> bool:
+        """Would `check_clock` believe it?"""
+        try:
+            self.check_clock()
+        except ClockSuspect:
+            return False
+        return True
+
     def changing(
         self, *keys: IssuerRecord, ceremony: bool = False, although_unreachable: bool = False
     ) -> AbstractContextManager[None]:

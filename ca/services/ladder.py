@@ -149,6 +149,10 @@ class Ladder(Struct, frozen=True):
         """Half of its life: when the next should be cut, so that a failure can be mended."""
         return self.cut_at + (self.armed_until - self.cut_at) / 2
 
+    def lasts_to(self, end: datetime | None) -> bool:
+        """Does it arm servers to the end of its issuer? Then no later cut could last longer."""
+        return end is not None and self.armed_until >= end
+
     @property
     def is_single(self) -> bool:
         return len(self.traces) == 1

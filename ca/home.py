@@ -76,12 +76,17 @@ def refuse_as_output(path: Path) -> None:
             )
 
 
+#: OpenVPN does not start with two roots of one name, and what two CAs publish at one base URL
+#: overwrites each other; both must be trusted side by side until the devices have the new one.
+NEW_CA = "begin a new CA in another --home, with another --name and --base-url"
+
+
 def way_back_of_tpm(state_dir: Path) -> str:
     """The remedy for a software TPM that is gone or damaged: `restore` takes only an empty home."""
     return (
         f"put the newest copy of {str(state_dir)!r} back: `homeca restore BACKUP --home "
         "DIRECTORY` brings one out of a backup made with --include-software-tpm, no other holds "
-        "it; without either, begin a new CA in another --home"
+        f"it; without either, {NEW_CA}"
     )
 
 

@@ -160,6 +160,7 @@ class CertificateQuery(Struct, frozen=True, kw_only=True):
     states: tuple[State, ...] = ()
     issuer_id: int | None = None
     profile: str | None = None
+    subjects: tuple[str, ...] = ()  # exactly one of these
     revoked: bool | None = None
     expires_before: datetime | None = None
     expires_after: datetime | None = None

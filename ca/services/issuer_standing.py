@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from ca.errors import HomecaError
+from ca.home import NEW_CA
 from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
 from ca.interfaces.revocation import Revocation
 from ca.names.showing import many, visible
@@ -16,6 +17,11 @@ from ca.services.premises import Concern
 
 #: An issuer with less left than this can soon not sign a certificate of the usual length.
 ISSUER_LOOKAHEAD = timedelta(days=400)
+
+#: What `init-intermediate` takes when nothing is said.
+USUAL_DAYS = 3650
+
+ONE_DAY = timedelta(days=1)
 
 
 class IssuerStanding(Struct, frozen=True, kw_only=True):
@@ -63,8 +69,49 @@ def issuer_tree(
     )
 
 
-def concerns_of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concern]:
-    """Waits for its certificate, has ended, or ends too soon for what it signs."""
+def has_successor(issuer: IssuerRecord, records: Sequence[IssuerRecord]) -> bool:
+    """Does a newer one sign where it signed, and lasts longer?
+
+    Only the same hand can take over: what another node has, this one cannot sign with, and an
+    intermediate whose key is in a home abroad is succeeded there.
+    """
+    return any(
+        other.id > issuer.id
+        and other.role is issuer.role
+        and other.state is IssuerState.ACTIVE
+        and (other.has_key, other.node) == (issuer.has_key, issuer.node)
+        and issuer.not_after is not None
+        and other.not_after is not None
+        and other.not_after > issuer.not_after
+        for other in records
+        if not issuer.is_abroad
+    )
+
+
+def succession(issuer: IssuerRecord, records: Sequence[IssuerRecord], *, at: datetime) -> str:
+    """What to do about an end: the command that makes the successor, as it works here."""
+    if issuer.role is Role.ROOT:
+        return f"{NEW_CA}, and bring its root to the devices beside this one"
+    parent = next((one for one in records if one.id == issuer.parent_id), None)
+    if parent is None or issuer.not_after is None or parent.not_after is None:
+        return "run `homeca init-intermediate` for the next one"
+    if parent.not_after <= max(issuer.not_after, at) + ONE_DAY:
+        return f"its root ends then too: {NEW_CA}"
+    if issuer.is_abroad or not parent.has_key:
+        return (
+            "make the next one: `homeca init-intermediate --csr-out FILE` in the home that has the "
+            "intermediates, `--sign-request FILE` in that of the root"
+        )
+    left = (parent.not_after - at).days
+    days = f" --days {left}" if left < USUAL_DAYS else ""
+    return f"run `homeca init-intermediate{days}` for the next one"
+
+
+def concerns_of_issuer(
+    issuer: IssuerRecord, records: Sequence[IssuerRecord], *, at: datetime
+) -> Iterator[Concern]:
+    """Waits for its certificate; or has ended, or ends too soon for what it signs, and no other
+    one has taken over."""
     subject = visible(issuer.subject)
     if issuer.state is IssuerState.PENDING and issuer.is_elsewhere:
         yield Concern(
@@ -79,31 +126,34 @@ def concerns_of_issuer(issuer: IssuerRecord, *, at: datetime) -> Iterator[Concer
             f"{subject} waits for its certificate",
             "bring it: `homeca init-intermediate --certificate FILE`",
         )
-    if issuer.not_after is None or issuer.not_before is None:
+    if issuer.not_after is None or has_successor(issuer, records):
         return
+    # of an intermediate abroad only its own home knows whether it was succeeded, and says so
+    is_ours = issuer.state is IssuerState.ACTIVE and not (
+        issuer.is_abroad and issuer.role is Role.INTERMEDIATE
+    )
     if issuer.not_after < at:
         yield Concern(
             "issuer.expired",
-            f"{subject} expired on {issuer.not_after:%Y-%m-%d}",
-            "nothing it signed is accepted any more; make a new "
-            + (
-                "CA in another --home" if issuer.role is Role.ROOT else "`homeca init-intermediate`"
-            ),
-            needs_attention=issuer.state is IssuerState.ACTIVE,
+            f"{subject} expired on {issuer.not_after:%Y-%m-%d}: nothing it signed is accepted any "
+            "more",
+            succession(issuer, records, at=at),
+            needs_attention=is_ours,
         )
-        return
-    lifetime = issuer.not_after - issuer.not_before
-    if issuer.state is IssuerState.ACTIVE and issuer.not_after - at < min(
-        lifetime / 4, ISSUER_LOOKAHEAD
-    ):
+    elif issuer.state is IssuerState.ACTIVE and at >= succeed_by(issuer, issuer.not_after):
         days = many((issuer.not_after - at).days, "day")
         yield Concern(
             "issuer.expiring",
             f"{subject} ends in {days}: what it signs must end before that",
-            "begin a new root in another --home and bring it to the devices"
-            if issuer.role is Role.ROOT
-            else "run `homeca init-intermediate` for the next one",
+            succession(issuer, records, at=at),
+            needs_attention=is_ours,
         )
+
+
+def succeed_by(issuer: IssuerRecord, end: datetime) -> datetime:
+    """When its successor should be made: early enough to sign what lasts the usual time."""
+    lifetime = end - issuer.not_before if issuer.not_before is not None else ISSUER_LOOKAHEAD
+    return end - min(lifetime / 4, ISSUER_LOOKAHEAD)
 
 
 def concern_of_revoked(issuer: IssuerRecord, refused: int) -> Concern:

@@ -27,8 +27,7 @@ from ca.policy.terms import Wishes
 from ca.services.facility import Authority, Facility, authorities, signing_authority
 from ca.services.issuance import Issuance, NotIssued
 from ca.services.preparation import Order, Preparation
-
-PROFILE = "profile-signing"
+from ca.services.renewals import SIGNER_NAME, SIGNER_PROFILE
 
 #: RSA, with which every example of Apple's signs; nobody says that phones take ECDSA here.
 KIND = RSA_2048
@@ -122,7 +121,7 @@ def _issue(key: _Key, facility: Facility, *, now: datetime) -> None:
     authority = signing_authority(authorities(facility.store))
     organisation = authority.certificate.tbs.subject.values("2.5.4.10") or ("homeca",)
     subject = DistinguishedName.of(
-        ("O", organisation[0]), ("CN", f"{organisation[0][:40]} configuration profiles")
+        ("O", organisation[0]), ("CN", f"{organisation[0][:40]} {SIGNER_NAME}")
     )
     info = build_request_info(subject_der=encode_name(subject), spki=key.spki, extensions=())
     with facility.custody().open(key.pem, spki=key.spki, pin=None) as signer:
@@ -130,7 +129,7 @@ def _issue(key: _Key, facility: Facility, *, now: datetime) -> None:
     order = Order(
         source="the signer of configuration profiles",
         request=parse_request(der),
-        profile=PROFILE,
+        profile=SIGNER_PROFILE,
         wishes=Wishes(),
     )
     prepared = Preparation(facility).prepare(order, authority, now=now)

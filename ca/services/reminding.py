@@ -6,7 +6,7 @@ that ends has a moment by which to act, early enough for a failure to be mended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -15,7 +15,6 @@ from ca.encoding.inspect import read_crl
 from ca.home import Home
 from ca.interfaces.issuing import (
     CertificateQuery,
-    CertificateRecord,
     IssuerRecord,
     IssuerState,
     State,
@@ -25,15 +24,13 @@ from ca.interfaces.values import ONE_SECOND, serial_text
 from ca.names.showing import many, visible
 from ca.services.backup import recall
 from ca.services.crl_files import JOINED, lists_at_hand, lists_in, published_hash
+from ca.services.issuer_standing import has_successor, succeed_by, succession
 from ca.services.ladder import Ladder, standing_ladder
 from ca.services.premises import Concern
+from ca.services.renewals import is_renewed, is_to_be_renewed, renewal_lead
 
 #: A backup that was never tried out is a hope.
 DRILL_EVERY = timedelta(days=90)
-
-#: How long before its end a certificate and an issuer are to be renewed; see `renewal_lead`.
-RENEW_BEFORE = timedelta(days=30)
-SUCCEED_BEFORE = timedelta(days=365)
 
 
 # ---------------------------------------------------------------- deadlines
@@ -54,8 +51,9 @@ class Deadline(Struct, frozen=True, kw_only=True):
 
 def deadlines(store: CertificateStore, home: Home, *, at: datetime) -> tuple[Deadline, ...]:
     """Everything of this CA that has not ended yet, soonest first. Raises: StoreError."""
+    issuers = store.issuers()
     found = [
-        *(one for issuer in store.issuers() for one in _of_issuer(issuer, store, home, at=at)),
+        *(one for issuer in issuers for one in _of_issuer(issuer, issuers, store, home, at=at)),
         *_of_certificates(store, at=at),
         *_of_drill(store, home),
     ]
@@ -63,32 +61,37 @@ def deadlines(store: CertificateStore, home: Home, *, at: datetime) -> tuple[Dea
 
 
 def _of_issuer(
-    issuer: IssuerRecord, store: CertificateStore, home: Home, *, at: datetime
+    issuer: IssuerRecord,
+    issuers: Sequence[IssuerRecord],
+    store: CertificateStore,
+    home: Home,
+    *,
+    at: datetime,
 ) -> Iterator[Deadline]:
-    if issuer.not_after is None or issuer.not_before is None or issuer.not_after <= at:
+    if issuer.not_after is None or issuer.not_after <= at:
         return
     name = visible(issuer.subject)
-    if issuer.state is IssuerState.ACTIVE:
-        lead = min(SUCCEED_BEFORE, (issuer.not_after - issuer.not_before) / 4)
+    if issuer.state is IssuerState.ACTIVE and not has_successor(issuer, issuers):
+        act_by = succeed_by(issuer, issuer.not_after)
         yield Deadline(
             key=f"issuer-{issuer.serial or 0:x}",
             what=f"{name} ends",
-            remedy="make its successor before: `homeca init-intermediate`, or a new root in "
-            "another home",
-            act_by=issuer.not_after - lead,
+            remedy=succession(issuer, issuers, at=max(at, act_by)),
+            act_by=act_by,
             ends=issuer.not_after,
         )
     ladder = _ladder_of(issuer, store, home, at=at)
     if ladder is None:
         return
     begins, ends = ladder
-    yield Deadline(
-        key=f"crl-{issuer.slug}",
-        what=f"the CRLs of {name} end: servers that have no newer ones refuse everybody",
-        remedy="run `homeca crl`, and bring crl/openvpn.pem to your servers",
-        act_by=begins + (ends - begins) / 2,
-        ends=ends,
-    )
+    if ends < issuer.not_after:  # else nothing below it is valid any more
+        yield Deadline(
+            key=f"crl-{issuer.slug}",
+            what=f"the CRLs of {name} end: servers that have no newer ones refuse everybody",
+            remedy="run `homeca crl`, and bring crl/openvpn.pem to your servers",
+            act_by=begins + (ends - begins) / 2,
+            ends=ends,
+        )
     standing = standing_ladder(store, issuer.id) if issuer.has_key else None
     if standing is not None and not standing.is_single and issuer.crl_url is not None:
         yield from _of_rungs(issuer, standing, at=at)
@@ -126,7 +129,7 @@ def _of_certificates(store: CertificateStore, *, at: datetime) -> Iterator[Deadl
     own = {issuer.serial for issuer in store.issuers()}
     query = CertificateQuery(states=(State.ISSUED,), revoked=False, expires_after=at - ONE_SECOND)
     for record in store.certificates(query):
-        if record.serial in own or is_renewed(record, store):
+        if not is_to_be_renewed(record, own) or is_renewed(record, store):
             continue
         serial = serial_text(record.serial)
         yield Deadline(
@@ -136,21 +139,6 @@ def _of_certificates(store: CertificateStore, *, at: datetime) -> Iterator[Deadl
             act_by=max(record.not_before, record.not_after - renewal_lead(record)),
             ends=record.not_after,
         )
-
-
-def renewal_lead(record: CertificateRecord) -> timedelta:
-    """RENEW_BEFORE, or a third of a short life: no certificate is due on the day it is issued."""
-    return min(RENEW_BEFORE, (record.not_after - record.not_before) / 3)
-
-
-def is_renewed(record: CertificateRecord, store: CertificateStore) -> bool:
-    """Is there one in its place that lasts longer and is not revoked?"""
-    return any(
-        later.state is State.ISSUED
-        and later.revocation is None
-        and later.not_after > record.not_after
-        for later in store.replacements(record.serial)
-    )
 
 
 def _of_drill(store: CertificateStore, home: Home) -> Iterator[Deadline]:

@@ -35,10 +35,12 @@ from ca.services.issuer_standing import (
     issuer_tree,
 )
 from ca.services.premises import Concern, concerns_of_files
-from ca.services.reminding import (
+from ca.services.reminding import concerns_to_remind_of
+from ca.services.renewals import (
     RENEW_BEFORE,
-    concerns_to_remind_of,
     is_renewed,
+    is_to_be_renewed,
+    let_end,
     renewal_lead,
 )
 from ca.services.revoked_issuers import revoked_issuers
@@ -110,16 +112,19 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     concerns = (
         *_of_custody(custody, home),
         *_of_clock(last_act, at=at),
-        *(concern for issuer in records for concern in concerns_of_issuer(issuer, at=at)),
+        *(concern for issuer in records for concern in concerns_of_issuer(issuer, records, at=at)),
         *(concern_of_revoked(issuer, left) for issuer, _, left in below if left),
         *concerns_of_constraints(records),
         *(
             concern
             for issuer in records
             if issuer.certificate is not None and (issuer.has_key or issuer.is_elsewhere)
+            # once it has ended itself no list is cut any more, and nobody asks for one
+            if issuer.not_after is None or issuer.not_after > at
             for concern in concerns_of_crl(issuer, crls[issuer.id], store, at=at)
         ),
         *_of_expiring(count, named, at=at),
+        *_of_ended(let_end(store, own, at=at)),
         *_of_open(open_serials),
         *_of_nodes(nodes, at=at),
         *concerns_to_remind_of(store, home, at=at),
@@ -197,7 +202,7 @@ def _expiring(
     found: list[CertificateRecord] = []
     count = 0
     for record in store.certificates(query):
-        if record.not_after - at >= renewal_lead(record) or record.serial in own:
+        if record.not_after - at >= renewal_lead(record) or not is_to_be_renewed(record, own):
             continue
         if is_renewed(record, store):
             continue
@@ -223,6 +228,25 @@ def _of_expiring(
             "certificate.expiring",
             f"{count - len(named)} more are to be renewed",
             f"see them: `homeca list --expiring {RENEW_BEFORE.days}d`",
+        )
+
+
+def _of_ended(ended: tuple[CertificateRecord, ...]) -> Iterator[Concern]:
+    """Else all would be well again on the day after nobody got in any more."""
+    for record in ended[:NAMED]:
+        serial = serial_text(record.serial)
+        yield Concern(
+            "certificate.ended",
+            f"{visible(record.subject)} ended on {record.not_after:%Y-%m-%d} and nothing came "
+            "after it",
+            f"renew it: `homeca renew {serial}`; if it is not needed any more, say so: "
+            f"`homeca revoke {serial} --reason cessationOfOperation`",
+        )
+    if len(ended) > NAMED:
+        yield Concern(
+            "certificate.ended",
+            f"{len(ended) - NAMED} more ended and nothing came after them",
+            "see them: `homeca list --expired`",
         )
 
 

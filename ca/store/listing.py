@@ -149,6 +149,8 @@ def _conditions(query: CertificateQuery) -> Iterator[ColumnElement[bool]]:
         yield certificates.c.issuer_id == query.issuer_id
     if query.profile is not None:
         yield certificates.c.profile == query.profile
+    if query.subjects:
+        yield certificates.c.subject.in_(query.subjects)
     if query.revoked is not None:
         # EXISTS keeps the order of ids as the way through the table, page after page
         line = select(revocations.c.id).where(open_line).correlate(certificates).exists()

@@ -10,11 +10,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ca.home import Home
+from ca.interfaces.issuing import CertificateQuery
+from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
 from ca.services.condition import Condition, condition_of
+from ca.services.profile_signing import sign_profile
+from ca.services.reminding import deadlines
+from ca.services.revocation import revoke
 from ca.services.standing import Standing, standing
 from ca.wiring import open_settings, open_store
 from tests.house import House, make_request
+from tests.services.rig import Rig, issue_one
 
 
 @contextmanager
@@ -270,3 +276,74 @@ def test_the_last_second_of_a_certificate_counts(common_house: House) -> None:
 
         assert condition_of(record, at=record.not_after) is Condition.VALID
         assert condition_of(record, at=record.not_after + timedelta(seconds=1)) is Condition.EXPIRED
+
+
+# ---------------------------------------------------------------- ended, and nothing came after
+
+
+def ended(rig: Rig) -> set[str]:
+    """Subjects of what is said to have ended without anything after it."""
+    with rig.facility() as facility:
+        found = standing(facility.store, facility.home, at=rig.clock()).concerns
+    return {one.text.split(" ", 1)[0] for one in found if one.rule == "certificate.ended"}
+
+
+def test_what_ended_and_was_not_renewed_is_said_for_a_month(rig: Rig) -> None:
+    row = issue_one(rig, "phone")
+    rig.clock.now = row.not_after + timedelta(seconds=1)
+    assert ended(rig) == {"CN=phone.home.arpa"}
+    rig.clock.move(days=29)
+    assert ended(rig) == {"CN=phone.home.arpa"}
+    rig.clock.move(days=2)
+    assert ended(rig) == set()
+
+
+def test_what_is_said_of_an_ended_one_ends_it(rig: Rig) -> None:
+    row = issue_one(rig, "phone")
+    rig.clock.now = row.not_after + timedelta(days=3)
+    with rig.facility(believe_clock=True) as facility:
+        (record,) = facility.store.by_serial(row.serial)
+        revoke(record, Reason.CESSATION_OF_OPERATION, facility)
+    assert ended(rig) == set()
+
+
+def test_what_was_signed_anew_for_the_same_name_came_after_even_if_revoked_since(rig: Rig) -> None:
+    old = issue_one(rig, "phone")
+    rig.clock.move(days=360)
+    new = issue_one(rig, "phone")
+    issue_one(rig, "tablet", days=400)
+    rig.clock.now = old.not_after + timedelta(days=3)
+    assert ended(rig) == set()
+    with rig.facility() as facility:
+        (record,) = facility.store.by_serial(new.serial)
+        revoke(record, Reason.KEY_COMPROMISE, facility)
+    assert ended(rig) == set()
+
+
+def test_another_device_does_not_come_after(rig: Rig) -> None:
+    old = issue_one(rig, "phone")
+    issue_one(rig, "tablet", days=700)
+    rig.clock.now = old.not_after + timedelta(days=3)
+    assert ended(rig) == {"CN=phone.home.arpa"}
+
+
+def test_what_lives_for_days_ends_unsaid(rig: Rig) -> None:
+    row = issue_one(rig, "job", days=5)
+    rig.clock.now = row.not_after + timedelta(hours=1)
+    assert ended(rig) == set()
+
+
+def test_the_signer_of_profiles_is_nobodys_to_renew(rig: Rig) -> None:
+    with rig.facility() as facility:
+        sign_profile(b"<plist/>", facility)
+        (row,) = (
+            one for one in facility.store.certificates(CertificateQuery(profile="profile-signing"))
+        )
+    assert "configuration profiles" in row.subject
+    for days in (-10, 10):
+        rig.clock.now = row.not_after + timedelta(days=days)
+        with rig.facility() as facility:
+            found = standing(facility.store, facility.home, at=rig.clock()).concerns
+            keys = {one.key for one in deadlines(facility.store, facility.home, at=rig.clock())}
+        assert not {"certificate.expiring", "certificate.ended"} & {one.rule for one in found}
+        assert not any(key.startswith("certificate-") for key in keys)

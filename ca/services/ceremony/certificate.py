@@ -11,6 +11,7 @@ from ca.encoding.certificate import build_tbs
 from ca.encoding.spki import ski
 from ca.errors import CeremonyRefused
 from ca.failpoints import failpoint
+from ca.home import NEW_CA
 from ca.interfaces.issuing import Intent, IssuerRecord
 from ca.interfaces.values import Serial, Validity
 from ca.lint.gate import lint_tbs
@@ -59,7 +60,7 @@ def ca_validity(days: int, parent: Authority | None, *, now: datetime) -> Validi
     if left < 1:
         raise CeremonyRefused(
             f"the root {parent.issuer.subject} ends on {end:%Y-%m-%d}: nothing new can stand on it",
-            remedy="make a new root in another home: `homeca init-root --home DIR`",
+            remedy=f"{NEW_CA}: `homeca init-root --home DIR --name NAME --base-url URL`",
         )
     raise CeremonyRefused(
         f"{days} days would outlive the root, which ends on {end:%Y-%m-%d}",

@@ -176,7 +176,8 @@ def _validity(
             "validity.past-issuer",
             f"the certificate would end at {_moment(validity.not_after)}, after its issuer's "
             f"{_moment(issuer.not_after)}",
-            f"use `--not-after {_moment(issuer.not_after)}` or `--days {left}`"
+            f"use `--not-after {_moment(issuer.not_after)}` or `--days {left}`, or make the next "
+            "issuer first: `homeca init-intermediate`"
             if left > 0
             else "make a new issuer with `homeca init-intermediate`",
         )

@@ -117,7 +117,9 @@ def init_root(
     """Make the root: a key in the TPM and its self-signed certificate.
 
     Do this once per home. The key is made inside the TPM and never leaves it; what is written to
-    disk is a blob only this TPM can use. Next: `homeca init-intermediate`.
+    disk is a blob only this TPM can use. Next: `homeca init-intermediate`. A CA that follows
+    another one needs a --name and a --base-url of its own: both are trusted side by side until
+    every device has the new root, and OpenVPN does not start with two roots of one name.
 
     Example: homeca init-root --name "Smith family" --permit-dns home.arpa
     """

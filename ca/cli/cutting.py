@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ca.cli.output import day, fields, good, result, when
+from ca.cli.output import day, fields, good, result, warn, when
 from ca.cli.selecting import parse_span
-from ca.errors import UsageError
+from ca.errors import HomecaError, UsageError
 from ca.interfaces.issuing import Role
 from ca.names.showing import visible
 
@@ -57,6 +57,21 @@ def cut_all(found: Facility, wish: CutWish) -> Iterator[Cut]:
         only=due,
         directory=wish.directory,
     )
+
+
+def cut_after(found: Facility, what: str) -> list[Cut]:
+    """All lists anew, now that `what` is recorded, a revocation: it stands if they cannot be cut.
+
+    Then that is said before the error, or it would look as if nothing had been done.
+    """
+    try:
+        return list(cut_all(found, CutWish()))
+    except HomecaError:
+        warn(
+            f"{what} is recorded all the same, and not on every list yet: mend what follows, then "
+            "run `homeca crl`; without a key `homeca crl --dir DIR` tells OpenVPN"
+        )
+        raise
 
 
 def _lifetimes(settings: Settings, days: int | None) -> dict[Role, int]:

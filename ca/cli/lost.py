@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from msgspec import Struct
 
-from ca.cli.cutting import CutWish, crl_fields, cut_all, numbers_text
+from ca.cli.cutting import crl_fields, cut_after, numbers_text
 from ca.cli.describing.words import worsening
 from ca.cli.opening import facility
 from ca.cli.options import (
@@ -90,7 +90,7 @@ def lost(
         with found.changing(*keys, although_unreachable=True):
             going = _find(device, why, found)  # whoever typed a PIN gave others time to sign
             lose(going.records, why, found, invalidity=invalidity, replaced=going.replaced)
-            cuts = list(cut_all(found, CutWish())) if cut else []
+            cuts = cut_after(found, f"the loss of {_counted(going)}") if cut else []
         consequences = effects(going.records, old_lists_until=old_lists, copies_until=copies)
         if as_json:
             _print_json(going, why, cuts, consequences, invalidity)
@@ -207,8 +207,11 @@ def _preview(going: Going, reason: Reason, invalidity: datetime | None, *, as_js
         result(f"would revoke {_named(record)}{_because(record, going.by_key)}")
     for record in going.replaced:
         result(f"would change {worsening(record, reason)}")
-    count = len(going.records) + len(going.replaced)
-    say(f"{many(count, 'certificate')}; nothing was changed")
+    say(f"{_counted(going)}; nothing was changed")
+
+
+def _counted(going: Going) -> str:
+    return many(len(going.records) + len(going.replaced), "certificate")
 
 
 def _print(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ca.cli.cutting import CutWish, crl_fields, cut_all, numbers_text
+from ca.cli.cutting import crl_fields, cut_after, numbers_text
 from ca.cli.describing.words import worsening
 from ca.cli.opening import facility
 from ca.cli.options import (
@@ -93,7 +93,8 @@ def revoke(
                 service.release(record, found)
             else:
                 service.revoke(record, wanted, found, invalidity=invalidity)
-            cuts = list(cut_all(found, CutWish())) if cut else []
+            what = "the revocation" if wanted is not None else "the release"
+            cuts = cut_after(found, what) if cut else []
         _report(record, wanted, found, cuts, as_json=as_json, invalidity=invalidity)
 
 

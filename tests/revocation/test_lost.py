@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ca.errors import NotFound, RevocationRefused
+from ca.errors import ClockSuspect, NotFound, RevocationRefused
 from ca.interfaces.revocation import Reason
 from ca.services.lost import certificates_of, lose
-from ca.services.revocation import revoke
+from ca.services.revocation import cut_crls, revoke
+from ca.services.standing import standing
 from tests.house import House, make_request
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, run
-from tests.services.rig import Rig, cut, issue_one, serials
+from tests.services.rig import CRL_DAYS, Rig, cut, issue_one, serials
 
 
 def revoked_by(house: House, *arguments: str | Path) -> set[str]:
@@ -178,6 +179,47 @@ def test_when_one_cannot_be_revoked_none_is(rig: Rig) -> None:
         with pytest.raises(RevocationRefused, match="for good"):
             lose([one, other], Reason.KEY_COMPROMISE, facility)
     assert serials(cut(rig)) == {other.serial}
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("lost", "laptop.home.arpa"), "the loss of 1 certificate"),
+        (("revoke", "laptop.crt", "--crl"), "the revocation"),
+    ],
+)
+def test_a_revocation_whose_lists_cannot_be_cut_is_said_to_be_recorded(
+    house: House, command: tuple[str, ...], what: str
+) -> None:
+    (house.home / "tpm").rename(house.place / "aside")
+
+    failed = house.homeca.run(*command, cwd=house.place)
+
+    assert (failed.returncode, "custody.tpm-state-missing" in failed.stderr) == (4, True)
+    assert f"{what} is recorded all the same" in failed.stderr
+    assert "laptop" in house.homeca.must("list", "--revoked")
+    house.homeca.must("crl", "--dir", house.place / "revoked")
+    names = {path.name for path in (house.place / "revoked").iterdir()}
+    assert str(int(house.serial("laptop"), 16)) in names
+
+
+def test_a_clock_that_ran_ahead_is_answered_with_commands_that_bring_the_lists_back(
+    rig: Rig, tmp_path: Path
+) -> None:
+    row = issue_one(rig)
+    rig.clock.move(days=300)
+    with rig.facility() as facility:
+        (record,) = facility.store.by_serial(row.serial)
+        revoke(record, Reason.KEY_COMPROMISE, facility)
+    cut(rig)
+    rig.clock.move(days=-299)
+    with pytest.raises(ClockSuspect) as refused, rig.facility(believe_clock=True) as facility:
+        list(cut_crls(facility, days=CRL_DAYS))
+    assert "`homeca crl --dir DIR`" in refused.value.remedy
+    assert f"--crl {rig.path / 'crl/openvpn.pem'} --accept-older`" in refused.value.remedy
+    with rig.facility(settling=False) as facility:
+        found = standing(facility.store, facility.home, at=rig.clock()).concerns
+    assert any(one.rule == "clock.behind" and "--believe-clock" in one.remedy for one in found)
 
 
 def test_an_expired_certificate_is_not_revoked_any_more(rig: Rig) -> None:

@@ -20,14 +20,23 @@ from ca.encoding.inspect import read_crl
 from ca.encoding.spki import verify
 from ca.errors import ClockSuspect, RevocationRefused
 from ca.failpoints import failpoint
+from ca.home import Home
 from ca.interfaces.custody import Signer
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, Role
 from ca.interfaces.revocation import CrlRecord, Reason, Revocation
 from ca.interfaces.values import ONE_SECOND, Serial
 from ca.lint.gate import LintedCrlTbs, lint_crl_tbs
 from ca.lint.rule import LintContext
+from ca.names.showing import shell_word
 from ca.policy.revoking import check_revoking, worsens
-from ca.services.crl_files import lists_at_hand, predecessor, publishing, write_crls, write_joined
+from ca.services.crl_files import (
+    JOINED,
+    lists_at_hand,
+    predecessor,
+    publishing,
+    write_crls,
+    write_joined,
+)
 from ca.services.facility import (
     CLOCK_MAY_LAG,
     Authority,
@@ -234,7 +243,7 @@ def _linted_all(
     # asked after the entries, so that it is at least as late as each of them; where there are none,
     # the index of dates would be searched through the lines of all other issuers
     newest_line = (facility.store.newest_revocation(issuer.id) if entries else None) or now
-    first = _first_this_update(issuer, last, standing, newest_line, now=now)
+    first = _first_this_update(issuer, last, standing, newest_line, facility.home, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:
         is_kept = before is not None and not before.is_left
@@ -303,6 +312,7 @@ def _first_this_update(
     last: CrlRecord | None,
     standing: Ladder | None,
     newest_line: datetime,
+    home: Home,
     *,
     now: datetime,
 ) -> datetime:
@@ -317,8 +327,11 @@ def _first_this_update(
         raise ClockSuspect(
             f"the last CRL or revocation of {issuer.subject} is dated "
             f"{first:%Y-%m-%d %H:%M} UTC, which has not come yet",
-            remedy="set the clock, then cut again; if the clock is right, restore a backup from "
-            "before the wrong one (`homeca restore`)",
+            # the lists tell the restored record of what was revoked since that backup
+            remedy="set the clock, then cut again; if the clock is right, `homeca crl --dir DIR` "
+            "tells OpenVPN what is revoked, and a backup from before the wrong clock is the way "
+            "back: `homeca restore BACKUP --home DIRECTORY --crl "
+            f"{shell_word(home.crl / JOINED)} --accept-older`",
         )
     return first
 

@@ -26,7 +26,7 @@ from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import ONE_SECOND, Serial, serial_text
 from ca.names.showing import many, visible
 from ca.services.crl_standing import concerns_of_crl, crl_standing
-from ca.services.facility import CLOCK_MAY_LAG
+from ca.services.facility import CLOCK_MAY_LAG, CLOCK_MAY_LEAD
 from ca.services.issuer_standing import (
     IssuerStanding,
     concern_of_revoked,
@@ -168,7 +168,16 @@ def _of_clock(last: datetime | None, *, at: datetime) -> Iterator[Concern]:
             "clock.behind",
             f"the clock says {at:%Y-%m-%d %H:%M} UTC, before the last recorded act "
             f"({last:%Y-%m-%d %H:%M})",
-            "set the clock; nothing is signed until it is right",
+            "set the clock; nothing is signed until it is right; where the record is what is "
+            "wrong, --believe-clock signs all the same",
+        )
+    elif last is not None and at > last + CLOCK_MAY_LEAD:
+        yield Concern(
+            "clock.ahead",
+            f"the clock says {at:%Y-%m-%d}, more than a year after the last recorded act "
+            f"({last:%Y-%m-%d})",
+            "check the date; if it is right, the next command that signs wants --believe-clock",
+            needs_attention=False,
         )
 
 

@@ -168,6 +168,15 @@ def test_a_clock_before_the_last_act_needs_attention(common_house: House) -> Non
     assert "clock.behind" in urgent(at(common_house, timedelta(minutes=-6)))
 
 
+def test_a_clock_more_than_a_year_ahead_is_told(common_house: House) -> None:
+    def rules(days: int) -> set[str]:
+        found = at(common_house, timedelta(days=days)).concerns
+        return {one.rule for one in found if not one.needs_attention}
+
+    assert "clock.ahead" not in rules(365)
+    assert "clock.ahead" in rules(367)
+
+
 def test_a_root_without_constraints_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     house = House(tmp_path_factory.mktemp("plain"))
     house.homeca.must("init-root", "--key", "ec-p256")

@@ -18,6 +18,7 @@ from ca.cli.ceremony_planning import (
     same_base,
 )
 from ca.cli.ceremony_showing import (
+    say_next_after_intermediate,
     say_next_after_root,
     show_issuer,
     warn_of_addresses,
@@ -283,7 +284,7 @@ def init_intermediate(
             issuer = intermediate.init_intermediate(plan, found)
         show_issuer(issuer, found, as_json=as_json, constraints=None)
         if not as_json:
-            say("next: sign a request: `homeca sign request.csr --profile vpn-client`")
+            say_next_after_intermediate(found)
 
 
 def _announce(kind: KeyKind) -> None:

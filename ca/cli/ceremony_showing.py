@@ -100,3 +100,14 @@ def say_next_after_root(plan: Plan, issuer: IssuerRecord) -> None:
             "your servers as a file"
         )
     say("next: `homeca init-intermediate`, then keep the fingerprint where you can compare it")
+
+
+def say_next_after_intermediate(found: Facility) -> None:
+    """The next command; where servers have lists already, those must know the new issuer first."""
+    if any(found.store.last_crl(issuer.id) is not None for issuer in found.store.issuers()):
+        say(
+            "next: `homeca crl`, and bring the lists to your servers before it signs anything: one "
+            "that asks for a list of every issuer refuses its certificates until it has them"
+        )
+    else:
+        say("next: sign a request: `homeca sign request.csr --profile vpn-client`")

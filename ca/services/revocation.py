@@ -151,8 +151,9 @@ def cut_crls(
     """New CRLs of every issuer whose key is here, published in the home's crl/.
 
     An issuer that has a ladder gets a ladder again, to the same end or, once half of its time is
-    gone, of the same length. Whatever is asked for outranks every rung that is still to come: a
-    single list would be stale once they begin.
+    gone, of the same length; the first lists of an issuer are a ladder where its elder has one.
+    Whatever is asked for outranks every rung that is still to come: a single list would be stale
+    once they begin.
 
     days:      nextUpdate after thisUpdate, by role, where there is no ladder.
     ladder:    what ladders to cut, by role. Yields as each issuer's lists are on disk; the last
@@ -246,8 +247,8 @@ def _linted_all(
     first = _first_this_update(issuer, last, standing, newest_line, facility.home, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:
-        is_kept = before is not None and not before.is_left
-        shape = before.shape(first) if before is not None and is_kept else Shape.single(days)
+        kept = before if standing is not None else _ladder_beside(issuer, facility, at=now)
+        shape = kept.shape(first) if kept is not None and not kept.is_left else Shape.single(days)
     planned = plan(
         shape,
         first=first,
@@ -280,6 +281,20 @@ def _linted_all(
         previous = linted.facts
         ready.append(_Ready(number=number, rung=rung, tbs=linted))
     return ready
+
+
+def _ladder_beside(issuer: IssuerRecord, facility: Facility, *, at: datetime) -> Ladder | None:
+    """What the first lists of a new generation are to be like: the ladder of the one before it.
+
+    With a single list they would end in a month, and servers that were armed for a year refuse
+    whoever has a certificate of the new one.
+    """
+    others = [one for one in facility.store.issuers() if one.has_key and one.role is issuer.role]
+    for other in reversed(others):
+        standing = standing_ladder(facility.store, other.id)
+        if other.id != issuer.id and standing is not None and not standing.is_single:
+            return standing if standing.coming(at) else None
+    return None
 
 
 def _signed_all(

@@ -11,6 +11,7 @@ from tests.cli.running import run
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must
+from tests.interop.programs import run as program
 
 
 @pytest.fixture
@@ -228,3 +229,25 @@ def test_a_renewed_certificate_lies_where_the_help_says(house: House) -> None:
         assert run(house, "renew", named).status == 0
     assert house.file("laptop-renewed.crt").exists()
     assert house.file(f"{house.serial('laptop')}.crt").exists()
+
+
+def test_a_second_intermediate_is_told_to_bring_its_list_before_it_signs(house: House) -> None:
+    made = house.homeca.run("init-intermediate", "--key", "ec-p256")
+    assert (made.returncode, "next: `homeca crl`, and bring the lists" in made.stderr) == (0, True)
+
+    house.homeca.must("renew", house.file("nas.crt"), "--out", house.file("next.crt"))
+    verify = (
+        "openssl", "verify", "-crl_check_all", "-CAfile", house.home / "certs/root.pem",
+        "-untrusted", house.home / "certs/intermediate-2.pem",
+        "-CRLfile", house.home / "crl/openvpn.pem", house.file("next.crt"),
+    )  # fmt: skip
+    without = program(*verify)
+    assert (without.returncode, "unable to get certificate CRL" in without.stderr) == (2, True)
+    house.homeca.must("crl")
+    must(*verify)
+
+
+def test_the_first_intermediate_is_told_to_sign(away: Homeca) -> None:
+    away.must("init-root", "--key", "ec-p256", "--permit-dns", "home.arpa")
+    made = away.run("init-intermediate", "--key", "ec-p256")
+    assert "next: sign a request: `homeca sign" in made.stderr

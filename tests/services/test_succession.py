@@ -150,3 +150,35 @@ def test_a_timer_with_nothing_due_rests_for_more_than_a_year(rig: Rig) -> None:
     with rig.facility() as facility:
         assert list(cut_crls(facility, days=CRL_DAYS, only=lambda _: False)) == []
     assert (rig.path / "crl" / JOINED).read_bytes() == joined
+
+
+def test_the_first_lists_of_a_successor_last_as_long_as_the_ladder_beside_them(rig: Rig) -> None:
+    year = Shape.of_steps(12, 30 * DAY)
+    with rig.facility() as facility:
+        list(cut_crls(facility, days=CRL_DAYS, ladder=dict.fromkeys(Role, year)))
+    rig.clock.move(days=40)
+    succeed(rig)
+
+    with rig.facility() as facility:
+        made = {one.authority.issuer.slug: one for one in cut_crls(facility, days=CRL_DAYS)}
+
+    elder, younger = made["intermediate-1"], made["intermediate-2"]
+    assert timedelta() <= younger.armed_until - elder.armed_until < 30 * DAY
+    assert len(younger.rungs) >= 10
+
+
+def test_the_first_list_of_a_successor_is_one_where_its_elder_has_left_the_ladder(
+    rig: Rig,
+) -> None:
+    for rungs in (12, 1):
+        shape = Shape.of_steps(rungs, 30 * DAY)
+        with rig.facility() as facility:
+            list(cut_crls(facility, days=CRL_DAYS, ladder=dict.fromkeys(Role, shape)))
+        rig.clock.move(days=5)
+    succeed(rig)
+
+    with rig.facility() as facility:
+        made = {one.authority.issuer.slug: one for one in cut_crls(facility, days=CRL_DAYS)}
+
+    assert len(made["intermediate-1"].rungs) > 1, "what is to come of the ladder is outranked"
+    assert len(made["intermediate-2"].rungs) == 1

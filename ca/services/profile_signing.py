@@ -34,6 +34,9 @@ KIND = RSA_2048
 
 #: A signer that ends sooner is replaced: a kit may lie in a drawer for a while.
 LEAST_LEFT = timedelta(days=60)
+
+#: How long the profile has it last.
+USUAL = timedelta(days=375)
 _MAX_KEY_FILE = 65536
 
 
@@ -126,11 +129,13 @@ def _issue(key: _Key, facility: Facility, *, now: datetime) -> None:
     info = build_request_info(subject_der=encode_name(subject), spki=key.spki, extensions=())
     with facility.custody().open(key.pem, spki=key.spki, pin=None) as signer:
         der = assemble(info, signer.algorithm, signer.sign(info))
+    # who makes a kit can give no --days: as long as the profile says, but not past the issuer
+    is_short = now < authority.not_after < now + USUAL
     order = Order(
         source="the signer of configuration profiles",
         request=parse_request(der),
         profile=SIGNER_PROFILE,
-        wishes=Wishes(),
+        wishes=Wishes(not_after=authority.not_after if is_short else None),
     )
     prepared = Preparation(facility).prepare(order, authority, now=now)
     for outcome in Issuance(facility).issue([prepared]):

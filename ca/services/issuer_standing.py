@@ -21,7 +21,8 @@ ISSUER_LOOKAHEAD = timedelta(days=400)
 #: What `init-intermediate` takes when nothing is said.
 USUAL_DAYS = 3650
 
-ONE_DAY = timedelta(days=1)
+#: An intermediate for less than this is not worth its ceremony: its root must be succeeded.
+WORTH_MAKING = timedelta(days=90)
 
 
 class IssuerStanding(Struct, frozen=True, kw_only=True):
@@ -95,8 +96,8 @@ def succession(issuer: IssuerRecord, records: Sequence[IssuerRecord], *, at: dat
     parent = next((one for one in records if one.id == issuer.parent_id), None)
     if parent is None or issuer.not_after is None or parent.not_after is None:
         return "run `homeca init-intermediate` for the next one"
-    if parent.not_after <= max(issuer.not_after, at) + ONE_DAY:
-        return f"its root ends then too: {NEW_CA}"
+    if parent.not_after <= max(issuer.not_after, at) + WORTH_MAKING:
+        return f"its root ends then too, or soon after: {NEW_CA}"
     if issuer.is_abroad or not parent.has_key:
         return (
             "make the next one: `homeca init-intermediate --csr-out FILE` in the home that has the "
@@ -128,6 +129,9 @@ def concerns_of_issuer(
         )
     if issuer.not_after is None or has_successor(issuer, records):
         return
+    parent = next((one for one in records if one.id == issuer.parent_id), None)
+    if parent is not None and parent.not_after is not None and parent.not_after < at:
+        return  # of its root that is said, and nothing can stand on it
     # of an intermediate abroad only its own home knows whether it was succeeded, and says so
     is_ours = issuer.state is IssuerState.ACTIVE and not (
         issuer.is_abroad and issuer.role is Role.INTERMEDIATE

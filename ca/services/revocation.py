@@ -247,8 +247,11 @@ def _linted_all(
     first = _first_this_update(issuer, last, standing, newest_line, facility.home, now=now)
     before = standing if standing is not None and not standing.is_single else None
     if shape is None:
-        kept = before if standing is not None else _ladder_beside(issuer, facility, at=now)
-        shape = kept.shape(first) if kept is not None and not kept.is_left else Shape.single(days)
+        is_kept = before is not None and not before.is_left
+        kept = before if is_kept else None
+        if standing is None:
+            kept = _ladder_beside(issuer, facility, at=now)
+        shape = kept.shape(first) if kept is not None else Shape.single(days)
     planned = plan(
         shape,
         first=first,
@@ -293,7 +296,9 @@ def _ladder_beside(issuer: IssuerRecord, facility: Facility, *, at: datetime) ->
     for other in reversed(others):
         standing = standing_ladder(facility.store, other.id)
         if other.id != issuer.id and standing is not None and not standing.is_single:
-            return standing if standing.coming(at) else None
+            # one that its issuer's end has cut short looks as if it was left, and was not
+            stands = standing.lasts_to(other.not_after) or not standing.is_left
+            return standing if stands and standing.armed_until > at else None
     return None
 
 

@@ -7,13 +7,14 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from ca.algorithms import EC_P256
-from ca.interfaces.issuing import IssuerState, Role
+from ca.interfaces.issuing import CertificateQuery, IssuerState, Role
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.crl_files import JOINED, is_due
 from ca.services.issuer_standing import concerns_of_issuer
 from ca.services.ladder import Shape
 from ca.services.premises import Concern
+from ca.services.profile_signing import sign_profile
 from ca.services.reminding import deadlines
 from ca.services.revocation import cut_crls
 from ca.services.standing import standing
@@ -182,3 +183,34 @@ def test_the_first_list_of_a_successor_is_one_where_its_elder_has_left_the_ladde
 
     assert len(made["intermediate-1"].rungs) > 1, "what is to come of the ladder is outranked"
     assert len(made["intermediate-2"].rungs) == 1
+
+
+def test_a_ladder_that_its_issuers_end_cut_short_is_passed_on(rig: Rig) -> None:
+    year = Shape.of_steps(12, 30 * DAY)
+    rig.clock.move(days=LIFE - 300)
+    with rig.facility(believe_clock=True) as facility:
+        list(cut_crls(facility, days=CRL_DAYS, ladder=dict.fromkeys(Role, year)))
+    succeed(rig)
+
+    with rig.facility() as facility:
+        (made,) = cut_crls(facility, days=CRL_DAYS, only=lambda one: one.slug == "intermediate-2")
+
+    assert made.armed_until >= rig.clock() + 299 * DAY
+
+
+def test_of_an_ended_root_only_the_root_is_said(rig: Rig) -> None:
+    rig.clock.move(days=3651)
+    with rig.facility() as facility:
+        found = standing(facility.store, facility.home, at=rig.clock()).concerns
+    (said,) = [one for one in found if one.rule.startswith("issuer.ex")]
+    assert "Root CA expired" in said.text
+    assert "crl.expired" not in {one.rule for one in found}
+
+
+def test_a_profile_is_signed_in_the_last_year_of_an_issuer(rig: Rig) -> None:
+    rig.clock.move(days=LIFE - 30)
+    with rig.facility(believe_clock=True) as facility:
+        sign_profile(b"<plist/>", facility)
+        issuer = facility.store.issuers()[1]
+        (signer,) = facility.store.certificates(CertificateQuery(profile="profile-signing"))
+    assert signer.not_after == issuer.not_after

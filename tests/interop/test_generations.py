@@ -1,4 +1,4 @@
-"""A new CA beside the old one, until every device has the new root: one OpenVPN server for both."""
+"""A new intermediate or a new CA beside the old one, and one OpenVPN server for both."""
 
 from __future__ import annotations
 
@@ -65,3 +65,26 @@ def test_openvpn_does_not_start_with_two_roots_of_one_name(
     with server(tmp_path, free_address(), options) as started:
         said = started.wait_for("Exiting due to fatal error")
     assert "only 1 of 2 entries were valid X509 names" in said
+
+
+def test_a_server_of_the_new_intermediate_lets_in_who_has_the_old_one(
+    house: House, tmp_path: Path
+) -> None:
+    house.homeca.must("init-intermediate", "--key", "ec-p256")
+    house.homeca.must(
+        "sign", make_request(house.place, "vpn", "DNS:vpn.home.arpa"), "--profile", "vpn-server"
+    )
+    house.homeca.must("crl")
+
+    def identity(stem: str) -> dict[str, str | Path]:
+        pair = {"cert": house.file(f"{stem}.crt"), "key": house.file(f"{stem}.key")}
+        return {"ca": house.home / "certs/root.pem", **pair}
+
+    decided = {}
+    for stem in ("laptop", "lost"):
+        address = free_address()
+        options = {**identity("vpn"), "crl-verify": house.home / "crl/openvpn.pem"}
+        with server(tmp_path, address, options) as started:
+            decided[stem], said = lets_in(started, tmp_path, address, identity(stem))
+            assert "Intermediate CA 2" in said if stem == "laptop" else "revoked" in said
+    assert decided == {"laptop": True, "lost": False}

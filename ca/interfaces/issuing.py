@@ -162,6 +162,7 @@ class CertificateQuery(Struct, frozen=True, kw_only=True):
     profile: str | None = None
     subjects: tuple[str, ...] = ()  # exactly one of these
     revoked: bool | None = None
+    begins_before: datetime | None = None
     expires_before: datetime | None = None
     expires_after: datetime | None = None
     text: str | None = None  # substring of the subject or a name

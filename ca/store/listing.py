@@ -155,6 +155,8 @@ def _conditions(query: CertificateQuery) -> Iterator[ColumnElement[bool]]:
         # EXISTS keeps the order of ids as the way through the table, page after page
         line = select(revocations.c.id).where(open_line).correlate(certificates).exists()
         yield line if query.revoked else ~line
+    if query.begins_before is not None:
+        yield certificates.c.not_before < query.begins_before
     if query.expires_before is not None:
         yield certificates.c.not_after < query.expires_before
     if query.expires_after is not None:

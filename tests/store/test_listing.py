@@ -57,6 +57,10 @@ def filled(store: SqlStore, issuer: int) -> SqlStore:
         (CertificateQuery(profile="none"), set()),
         (CertificateQuery(text="EIGHT"), {8}),
         (CertificateQuery(issuer_id=99), set()),
+        (CertificateQuery(subjects=("CN=eight", "CN=nine")), {8}),
+        (CertificateQuery(subjects=("CN=EIGHT", "CN=eigh")), set()),
+        (CertificateQuery(states=(State.ISSUED,), begins_before=LIFE.not_before), set()),
+        (CertificateQuery(states=(State.ISSUED,), begins_before=NOW + DAY), {1, 2, 3, 4}),
     ],
 )
 def test_a_filter_lets_through_what_it_names(

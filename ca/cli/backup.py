@@ -243,7 +243,8 @@ def drill(
     """Try a backup out: restore it aside, check everything that can be checked, note the date.
 
     The restored home is audited as `homeca check` does and thrown away. Only whether the TPM still
-    takes the keys cannot be tried. `homeca status` reminds you after 90 days without a drill.
+    takes the keys cannot be tried. `homeca status` reminds you when the newest backup that was
+    tried out is 90 days old.
 
     Example: homeca drill /media/usb/homeca.age
     """

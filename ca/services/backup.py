@@ -222,23 +222,38 @@ def _version() -> str:
 # ---------------------------------------------------------------- remembering
 
 
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+
 class Memory(Struct, frozen=True):
-    """When a backup was last made, and when one was last tried out; None: never."""
+    """When a backup was last made, and when one was last tried out; None: never.
+
+    newest: when the newest of those that were tried out was made.
+    """
 
     made: datetime | None
     drilled: datetime | None
+    newest: datetime | None
 
 
 def recall(home: Home) -> Memory:
     """What backups.json says; a file that cannot be read says nothing."""
     found = _memory(home)
-    return Memory(_moment(found.get("made")), _moment(found.get("drilled")))
+    drilled = found.get("drilled")
+    at = _moment(drilled)
+    return Memory(_moment(found.get("made")), at, _moment(drilled, "newest") or at)
 
 
-def remember(home: Home, what: str, *, at: datetime, sha256: str) -> None:
-    """what: "made" or "drilled". Raises: OutputFailed."""
+def remember(
+    home: Home, what: str, *, at: datetime, sha256: str, made_at: datetime | None = None
+) -> None:
+    """what: "made" or "drilled". made_at: of the backup that was drilled. Raises: OutputFailed."""
     found = _memory(home)
-    found[what] = {"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "sha256": sha256}
+    noted = {"at": _text(at), "sha256": sha256}
+    if made_at is not None:
+        before = recall(home).newest
+        noted["newest"] = _text(made_at if before is None else max(before, made_at))
+    found[what] = noted
     octets = json.dumps(found, indent=1).encode() + b"\n"
     write_whole(home.backups, octets, mode=PRIVATE_FILE, replace=True)
 
@@ -251,9 +266,13 @@ def _memory(home: Home) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _moment(noted: object) -> datetime | None:
-    text = noted.get("at") if isinstance(noted, dict) else None
+def _text(moment: datetime) -> str:
+    return moment.strftime(_MOMENT)
+
+
+def _moment(noted: object, which: str = "at") -> datetime | None:
+    text = noted.get(which) if isinstance(noted, dict) else None
     try:
-        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(str(text), _MOMENT).replace(tzinfo=UTC)
     except ValueError:
         return None

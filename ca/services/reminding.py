@@ -155,10 +155,14 @@ def _of_drill(store: CertificateStore, home: Home) -> Iterator[Deadline]:
 
 
 def _last_drill(store: CertificateStore, home: Home) -> datetime | None:
-    """The last one; before the first, the day the CA was made; None without a CA."""
-    drilled = recall(home).drilled
-    if drilled is not None:
-        return drilled
+    """Of when the newest backup is that was tried out; before the first, the day the CA was made;
+    None without a CA.
+
+    Not the day of the drill: an old backup that opens holds no more than it did.
+    """
+    memory = recall(home)
+    if memory.drilled is not None and memory.newest is not None:
+        return min(memory.drilled, memory.newest)
     return min((issuer.created_at for issuer in store.issuers()), default=None)
 
 
@@ -260,7 +264,7 @@ def _of_backup(store: CertificateStore, home: Home, *, at: datetime) -> Iterator
     memory = recall(home)
     days = (at - since).days
     text = (
-        f"no backup was tried out for {many(days, 'day')}"
+        f"the newest backup that was tried out is {many(days, 'day')} old"
         if memory.drilled is not None
         else f"this CA is {many(days, 'day')} old and no backup of it was ever tried out"
     )

@@ -317,7 +317,8 @@ def drill(
                 remedy="run `homeca check` on the live home, mend it, and make a new backup",
             )
         if live is not None:
-            remember(live.home, "drilled", at=at, sha256=_sha256(source))
+            made_at = reading.manifest.made_at
+            remember(live.home, "drilled", at=at, sha256=_sha256(source), made_at=made_at)
     return Drill(manifest=reading.manifest, findings=findings, certificates=count, behind=behind)
 
 

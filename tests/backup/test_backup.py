@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Secret
-from ca.services.backup import make_backup
+from ca.services.backup import make_backup, recall
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.restoring import restore
@@ -37,7 +38,7 @@ from ca.services.revocation import revoke
 from ca.wiring import open_unpacked, spelled
 from tests.house import House
 from tests.interop.homeca import Homeca
-from tests.interop.programs import must, require
+from tests.interop.programs import at_another_time, must, require
 from tests.services.rig import Rig, cut, issue, order
 
 PASSPHRASE = "correct horse battery staple"
@@ -493,6 +494,32 @@ def test_a_drill_says_how_far_the_backup_is_behind(house: House, identity: Path)
     backup = backed_up(house, identity)
     house.homeca.must("lost", "laptop.home.arpa")
     assert house.homeca.json("drill", backup, "--identity", identity)["behind"] > 0
+
+
+def test_a_drill_of_an_old_backup_does_not_make_it_a_new_one(house: House, identity: Path) -> None:
+    old = backed_up(house, identity)
+    ahead = at_another_time("+100d")
+
+    def ran(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*ahead, *house.homeca.argv(*arguments)],
+            env=house.homeca.environment, cwd=house.place, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert ran("drill", old, "--identity", identity).returncode == 0
+    memory = recall(Home(house.home))
+    assert memory.made is not None
+    assert memory.drilled is not None
+    assert memory.drilled - memory.made >= timedelta(days=100)
+    said = ran("status")
+    assert (said.returncode, "tried out is 100 days old" in said.stdout) == (1, True)
+
+    recipient = must("age-keygen", "-y", identity).strip()
+    assert ran("backup", "new.age", "--recipient", recipient).returncode == 0
+    for backup in ("new.age", old):
+        assert ran("drill", backup, "--identity", identity).returncode == 0
+        assert "backup.no-drill" not in ran("status").stdout
 
 
 def test_a_backup_of_a_record_that_is_not_sound_fails_its_drill(

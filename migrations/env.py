@@ -2,7 +2,8 @@
 
 `ca.store.migrate` opens both, with foreign keys not enforced, and commits when all is well.
 For a new revision: change the tables, run `python -m ca.store.migrate draft "what it does"`,
-make the file it writes say what you mean, and set `REVISION` in `ca.store.schema`.
+make the file it writes say what you mean, set `REVISION` in `ca.store.schema`, and write
+`shape/` anew: `python -m ca.store.migrate shape URL`, with the URL of an empty database.
 """
 
 from __future__ import annotations

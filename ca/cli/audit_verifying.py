@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def verify_ledger(
         count = 0
         if as_json:
             print(f'{{"schema": {JSON_SCHEMA}, "violations": [')
-        for violation in audit.violations():
+        for violation in chain(audit.violations(), auditor.changed_rules()):
             if as_json:
                 print((",\n" if count else "") + compact(_fields(violation)), end="")
             else:
@@ -189,7 +190,7 @@ def accept_record(
     from ca.services.relisting import own_lists, record_again
 
     with _auditor(home, tpm, owner_file=owner_file) as (place, auditor):
-        found = list(auditor.audit(ask_tpm=True).violations())
+        found = [*auditor.audit(ask_tpm=True).violations(), *auditor.changed_rules()]
         for violation in found:
             say(_text(violation))
         lists = own_lists(place, auditor.store)

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from ca.interfaces.custody import Custody
 from ca.interfaces.issuing import (
     CertificateCounts,
@@ -23,6 +25,13 @@ from ca.interfaces.ledger import LedgerEntry, LedgerEvent, SerialHistory
 from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.revocation import CrlRecord, CrlTrace, KeyBar, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, Validity
+
+
+class Fault(Struct, frozen=True):
+    """Something wrong with the database itself. remedy: an imperative, as an error's."""
+
+    text: str
+    remedy: str
 
 
 class CertificateStore(Protocol):
@@ -152,8 +161,12 @@ class CertificateStore(Protocol):
         """Why this key gets no certificate now; a compromise before a hold."""
         ...
 
-    def faults(self) -> tuple[str, ...]:
-        """What the database itself finds wrong: damage, dangling rows, rules that are gone."""
+    def faults(self) -> tuple[Fault, ...]:
+        """What the database itself finds wrong: damage, dangling rows, and `changed_rules`."""
+        ...
+
+    def changed_rules(self) -> tuple[Fault, ...]:
+        """Tables, indices, triggers and checks that are not as the migrations make them."""
         ...
 
     def dump_command(self) -> str | None:

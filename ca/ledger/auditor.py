@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -49,6 +49,11 @@ class Auditor(Struct, frozen=True, kw_only=True):
                 else:
                     audit.anchor = known, reading
         return audit
+
+    def changed_rules(self) -> Iterator[Violation]:
+        """What no longer keeps the record as it was told to; `check` says that by itself."""
+        for fault in self.store.changed_rules():
+            yield Violation("record.rules", f"in the database {fault.text}", fault.remedy)
 
     def checkpoint(self) -> str:
         """The text of a checkpoint of the newest entry, which is anchored first if it waits.

@@ -37,7 +37,7 @@ def inspect(
     store = facility.store
     issuers = store.issuers()
     for fault in store.faults():
-        yield error("check.database", facility.home.database.name, fault, _RESTORE)
+        yield error("check.database", facility.home.database.name, fault.text, fault.remedy)
     yield from _inspect_clock(facility)
     yield from _inspect_custody(facility)
     for issuer in issuers:

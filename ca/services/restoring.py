@@ -186,11 +186,11 @@ def _write(path: Path, member: Member, pieces: Iterable[bytes]) -> None:
 
 def _check_record(facility: Facility, manifest: Manifest) -> None:
     """The record is sound and is the one the manifest describes. Raises: BackupDamaged."""
-    faults = facility.store.faults()
+    faults = [fault.text for fault in facility.store.faults()]
     known = {one.slug: one.subject for one in manifest.issuers}
     there = {issuer.slug: issuer.subject for issuer in facility.store.issuers()}
     if known != there:
-        faults = (*faults, "its issuers are not those of the manifest")
+        faults.append("its issuers are not those of the manifest")
     if faults:
         raise BackupDamaged(
             f"the record in the backup is not sound: {faults[0]}", remedy="use another backup"

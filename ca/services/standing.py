@@ -110,6 +110,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
     last_act = store.last_recorded_act()
     counts = store.counts(at=at)
     concerns = (
+        *_of_rules(store),
         *_of_custody(custody, home),
         *_of_clock(last_act, at=at),
         *(concern for issuer in records for concern in concerns_of_issuer(issuer, records, at=at)),
@@ -143,6 +144,16 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         last_act=last_act,
         concerns=concerns,
     )
+
+
+def _of_rules(store: CertificateStore) -> Iterator[Concern]:
+    """That somebody changed what the database itself watches over; `check` names all of it."""
+    changed = store.changed_rules()
+    if changed:
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        yield Concern(
+            "record.rules", f"in the database {changed[0].text}{more}", "run `homeca check`"
+        )
 
 
 def _of_custody(custody: Custody | None, home: Home) -> Iterator[Concern]:

@@ -128,15 +128,6 @@ class Database(Struct, frozen=True):
         rows = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
         return tuple(f"the file is damaged: {row}" for row in rows if row != "ok")
 
-    def triggers(self, connection: Connection) -> frozenset[str]:
-        """The names of all triggers there are."""
-        query = (
-            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            if connection.dialect.name == "sqlite"
-            else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
-        )
-        return frozenset(connection.exec_driver_sql(query).scalars())
-
     def close(self) -> None:
         """Give every connection back; the last one out merges SQLite's WAL into the file."""
         self.engine.dispose()

@@ -1,29 +1,17 @@
-"""What the database itself finds wrong: damaged pages, dangling references, dropped rules."""
+"""What the database itself finds wrong: damaged pages, dangling references, other rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, UniqueConstraint, inspect
+from sqlalchemy import Connection
 
+from ca.interfaces.store import Fault
+from ca.names.showing import shell_word
 from ca.store.engine import Database
-from ca.store.tables import metadata
+from ca.store.url import bare
 
-#: Tables nothing is deleted from, and whose rows change only forwards (`migrations/`).
-_GUARDED = (
-    "nodes",
-    "custody",
-    "profiles",
-    "issuers",
-    "certificates",
-    "revocations",
-    "crls",
-    "ledger",
-)
-_TRIGGERS = frozenset(
-    f"tr_{table}_{event}" for table in _GUARDED for event in ("change", "delete")
-) | {"tr_issuers_node"}
-_MOST = 10
+_RESTORE = "restore the database from a backup made before this change"
 
 
 class Integrity:
@@ -31,30 +19,42 @@ class Integrity:
 
     _database: Database
 
-    def faults(self) -> tuple[str, ...]:
-        """One sentence each; none when the database is sound and its rules are in force."""
+    def faults(self) -> tuple[Fault, ...]:
+        """None when the database is sound and its rules are in force; reads all of an SQLite file.
+
+        A reference can only be followed where what it points at is unique, so dangling ones are
+        looked for when the rules are in force.
+        """
         with self._database.read() as connection:
-            rules = tuple(_missing_rules(connection, self._database.triggers(connection)))
-            # a reference can only be followed where what it points at is unique
+            rules = tuple(self._changed_rules(connection))
             dangling = () if rules else self._database.dangling(connection)
             return (
-                *self._database.damages(connection),
+                *(Fault(one, _RESTORE) for one in self._database.damages(connection)),
                 *rules,
                 *(
-                    f"rows of the table {one!r} refer to rows that are not there"
+                    Fault(f"rows of the table {one!r} refer to rows that are not there", _RESTORE)
                     for one in dangling
                 ),
             )
 
+    def changed_rules(self) -> tuple[Fault, ...]:
+        """Tables, indices, triggers and checks that are not as the migrations make them."""
+        with self._database.read() as connection:
+            return tuple(self._changed_rules(connection))
 
-def _missing_rules(connection: Connection, triggers: frozenset[str]) -> Iterator[str]:
-    for name in sorted(_TRIGGERS - triggers):
-        yield f"the rule {name!r}, which keeps rows from being changed or deleted, is gone"
-    found = inspect(connection)
-    for table in metadata.sorted_tables:
-        indices = {index["name"] for index in found.get_indexes(table.name)}
-        indices |= {one["name"] for one in found.get_unique_constraints(table.name)}
-        wanted = {str(one.name) for one in table.indexes if one.unique}
-        wanted |= {str(c.name) for c in table.constraints if isinstance(c, UniqueConstraint)}
-        for rule in sorted(wanted - indices):
-            yield f"the rule {rule!r}, which keeps rows apart, is gone"
+    def _changed_rules(self, connection: Connection) -> Iterator[Fault]:
+        from ca.store.shape import deviations  # what an ordinary command need not load
+
+        url = self._database.url
+        if connection.dialect.name == "sqlite":
+            yield from deviations(connection, program=f"sqlite3 {shell_word(str(url.database))}")
+            return
+        yield from deviations(
+            connection, program=f"psql {shell_word(bare(url).render_as_string())}"
+        )
+        role = connection.exec_driver_sql("SHOW session_replication_role").scalar_one()
+        if role != "origin":
+            yield Fault(
+                f"the server fires no triggers for homeca: session_replication_role is {role!r}",
+                "find out who set that (`\\drds` in psql shows for whom), and reset it",
+            )

@@ -2,6 +2,7 @@
 
 python -m ca.store.migrate check [URL]          on SQLite, and on the database at URL as well
 python -m ca.store.migrate draft "what it does" writes the next migration, to be read and named
+python -m ca.store.migrate shape [URL]          writes what the newest makes of SQLite, and of URL
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ca.errors import HomecaError, SchemaMismatch, StoreDamaged
 from ca.resources import resource
 from ca.store.engine import Database, connect
 from ca.store.schema import REVISION, revision
+from ca.store.shape import deviations, shape_there, written
 from ca.store.tables import metadata
 
 for _index in (index for table in metadata.tables.values() for index in table.indexes):
@@ -116,14 +118,19 @@ def _clauses(table: str, ddl: str) -> set[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """For developers: check (0 when migrations and tables agree everywhere), or draft."""
+    """For developers: check (0 when migrations and tables agree everywhere), draft, or shape."""
     match arguments:
         case ["check", *urls]:
             return _check(*urls)
+        case ["shape", *urls]:
+            return _shape(*urls)
         case ["draft", message]:
             return _draft(message)
         case _:
-            print("usage: python -m ca.store.migrate check [URL] | draft MESSAGE", file=sys.stderr)
+            print(
+                "usage: python -m ca.store.migrate check|shape [URL] | draft MESSAGE",
+                file=sys.stderr,
+            )
             return 2
 
 
@@ -133,6 +140,20 @@ def _check(*urls: str) -> int:
         found = [f"{place}: {change}" for place in places for change in _changes(place)]
     print("\n".join(found) or f"migrations agree with the tables at revision {REVISION}")
     return 1 if found else 0
+
+
+def _shape(*urls: str) -> int:
+    """A URL is of an empty database: whatever it holds beside ours would be taken for ours."""
+    with tempfile.TemporaryDirectory() as directory:
+        places: list[Path | str] = [Path(directory, "shape.db"), *urls]
+        for place in places:
+            database = connect(place, create=True)
+            upgrade(database, revision(database))
+            with database.read() as connection:
+                file = resource("migrations") / f"shape/{connection.dialect.name}.txt"
+                file.write_text(written(shape_there(connection)), "utf-8")
+            database.close()
+    return 0
 
 
 def _draft(message: str) -> int:
@@ -153,6 +174,7 @@ def _changes(place: Path | str) -> list[Any]:
         upgrade(database, revision(database))
         with database.read() as connection:
             found = differences(connection)
+            found += [one.text for one in deviations(connection, program="")]
         database.close()
     except HomecaError as error:
         return [f"{error.problem}; {error.remedy}"]

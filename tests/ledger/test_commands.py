@@ -6,8 +6,10 @@ import base64
 import json
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -51,6 +53,18 @@ def test_an_audit_changes_nothing(house: House) -> None:
     assert house.homeca.json("audit", "verify") == before
     assert before["good"]
     assert before["violations"] == []
+
+
+def test_a_trigger_that_swallows_revocations_is_a_violation(house: House) -> None:
+    with closing(sqlite3.connect(house.home / "homeca.db")) as database:
+        database.execute(
+            "CREATE TRIGGER aside BEFORE INSERT ON revocations BEGIN SELECT RAISE(IGNORE); END"
+        )
+    said = run(house, "audit", "verify")
+    assert said.status == 6
+    assert "'aside' of the table 'revocations' is none of homeca's" in said.text
+    assert "DROP TRIGGER aside" in said.text
+    assert "[record.rules]" in said.text
 
 
 def test_an_old_database_is_named_as_such_and_ends_with_6(house: House, old: Path) -> None:

@@ -145,7 +145,7 @@ def test_nothing_is_taken_back(
 def test_a_rule_that_is_gone_is_a_fault(postgresql: Cluster, full: SqlStore, place: str) -> None:
     assert full.faults() == ()
     postgresql.run("DROP TRIGGER tr_ledger_delete ON ledger", name_of(place))
-    assert any("tr_ledger_delete" in fault for fault in full.faults())
+    assert any("tr_ledger_delete" in fault.text for fault in full.faults())
 
 
 def test_hostile_text_is_kept_and_found(store: SqlStore, issuer: int) -> None:

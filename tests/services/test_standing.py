@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,6 +45,18 @@ def urgent(found: Standing) -> set[str]:
 
 #: The certificate of `brief` lives five days.
 ALMOST_OVER = timedelta(days=4)
+
+
+def test_a_rule_taken_from_the_database_needs_attention(house: House) -> None:
+    with closing(sqlite3.connect(house.home / "homeca.db")) as database:
+        database.execute("DROP TRIGGER tr_ledger_delete")
+        database.execute("DROP TRIGGER tr_ledger_change")
+
+    (concern,) = (one for one in at(house).concerns if one.needs_attention)
+
+    assert concern.rule == "record.rules"
+    assert "'tr_ledger_change'" in concern.text
+    assert "1 more" in concern.text
 
 
 def test_a_certificate_is_no_reason_for_alarm_on_the_day_it_is_issued(common_house: House) -> None:

@@ -126,6 +126,15 @@ def accept(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded for ever.")
     ],
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--crl",
+            metavar="FILE",
+            help="CRLs that are still out there, on a server, the web or another node "
+            "(repeatable): what they revoke is revoked again as well.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     tpm: TpmOption = None,
     owner_file: OwnerFileOption = None,
@@ -135,7 +144,8 @@ def accept(
     """Take this record for true although its anchor says otherwise, and anchor it anew.
 
     For a database restored from a backup when there is no newer one, and for a TPM that was
-    replaced. What the published lists in the home revoke and the record does not is revoked again.
+    replaced. What the published lists in the home and those of --crl revoke and the record does not
+    is revoked again.
     Whatever else was issued or revoked after the copy was made is forgotten: those certificates are
     good again in the eyes of this CA. The ledger says for ever when and why it was accepted.
 
@@ -150,4 +160,12 @@ def accept(
             "this forgets what the TPM remembers, and there is no terminal to ask at",
             remedy="look at `homeca audit verify` first, then add --yes",
         )
-    accept_record(home, reason=reason, ask=not yes, tpm=tpm, owner_file=owner_file, as_json=as_json)
+    accept_record(
+        home,
+        reason=reason,
+        crls=tuple(crl or ()),
+        ask=not yes,
+        tpm=tpm,
+        owner_file=owner_file,
+        as_json=as_json,
+    )

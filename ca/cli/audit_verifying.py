@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 from ca.cli.opening import SOFTWARE_TPM, opening
 from ca.cli.options import chosen_home, read_owner_auth
 from ca.cli.output import JSON_SCHEMA, bad, compact, document, good, result, say, warn
+from ca.cli.reading import read_lists
 from ca.errors import CertificateMalformed, OutputFailed, Violation
 from ca.files import PUBLIC_FILE, read_bounded, write_whole
 from ca.home import Home, refuse_as_output
@@ -22,6 +23,7 @@ from ca.names.showing import many, shell_word, visible
 from ca.wiring import open_auditor
 
 if TYPE_CHECKING:
+    from ca.encoding.facts import CrlFacts
     from ca.ledger.audit import Audit
     from ca.ledger.auditor import Auditor
 
@@ -176,30 +178,45 @@ def make_checkpoint(home: Path | None, *, tpm: str | None, out: Path | None, for
         say("note: with a software TPM only a checkpoint kept elsewhere survives a rollback of all")
 
 
+def _of_this_ca(
+    given: Mapping[Path, tuple[CrlFacts, ...]], store: CertificateStore
+) -> Iterator[CrlFacts]:
+    """Of the lists in each file; that a file has none is said."""
+    from ca.services.relisting import of_this_record
+
+    for path, lists in given.items():
+        own = of_this_record(lists, store)
+        if not own:
+            warn(f"{visible(str(path))} has no list of an issuer of this record: it says nothing")
+        yield from own
+
+
 def accept_record(
     home: Path | None,
     *,
     reason: str,
+    crls: tuple[Path, ...],
     ask: bool,
     tpm: str | None,
     owner_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask, then accept."""
+    """Ask, then accept. crls: files with lists, beside those in the home."""
     from ca.services.forgotten import what_lists_know
     from ca.services.relisting import own_lists, record_again
 
+    given = {path: read_lists(path) for path in crls}
     with _auditor(home, tpm, owner_file=owner_file) as (place, auditor):
         found = [*auditor.audit(ask_tpm=True).violations(), *auditor.changed_rules()]
         for violation in found:
             say(_text(violation))
-        lists = own_lists(place, auditor.store)
+        lists = (*own_lists(place, auditor.store), *_of_this_ca(given, auditor.store))
         known = what_lists_know(lists, auditor)
         again = len(known.lines) + len(known.compromises)
         for one in known.violations:
             warn(
-                f"the lists in {visible(str(place.crl))} know what this record lacks: "
-                f"{visible(one.text)}"
+                f"{'the lists' if crls else f'the lists in {visible(str(place.crl))}'} know what "
+                f"this record lacks: {visible(one.text)}"
             )
             if one.remedy:
                 say(f"   try: {visible(one.remedy)}")
@@ -229,7 +246,7 @@ def accept_record(
     else:
         warn(
             "certificates issued after this copy was made are forgotten, and revocations that no "
-            f"list in {visible(str(place.crl))} has: revoke again what was revoked, run "
-            "`homeca crl`, and look for files of certificates that `homeca audit verify FILE` does "
-            "not know"
+            f"list{' of --crl or' if crls else ''} in {visible(str(place.crl))} has: revoke again "
+            "what was revoked, run `homeca crl`, and look for files of certificates that "
+            "`homeca audit verify FILE` does not know"
         )

@@ -11,6 +11,7 @@ from ca.cli.opening import facility, opening
 from ca.cli.options import HomeOption, JsonOption, TpmOption, chosen_home, read_passphrase
 from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.progress import Progress
+from ca.cli.reading import read_lists
 from ca.errors import UsageError
 from ca.home import Home, refuse_as_output
 from ca.names.showing import shell_word, visible
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ca.encoding.age_keys import Identity, Passphrase, Recipient
-    from ca.encoding.facts import CrlFacts
     from ca.services.backup_file import Manifest
 
 KEYS_LEFT_OUT = (
@@ -28,7 +28,6 @@ KEYS_LEFT_OUT = (
 )
 
 _FILE_LIMIT = 65536
-_CRL_LIMIT = 64 << 20
 
 PassphraseFileOption = Annotated[
     Path | None,
@@ -192,7 +191,7 @@ def restore(
         place,
         opened=open_unpacked,
         spelled=spelled,
-        lists=_lists(crl or []),
+        lists=[facts for path in crl or [] for facts in read_lists(path)],
         witnesses=[remembered],
         accept_older=accept_older,
         tpm=tpm,
@@ -315,13 +314,6 @@ def _with(
         return Identity.parse_file(_text(identity, _FILE_LIMIT))
     check_takes_passphrase(file)  # nobody is asked for one that there is not
     return Passphrase(read_passphrase(passphrase_file, is_new=False))
-
-
-def _lists(paths: Sequence[Path]) -> list[CrlFacts]:
-    from ca.encoding.containers import read_crls
-    from ca.encoding.inspect import read_crl
-
-    return [read_crl(der) for path in paths for der in read_crls(_octets(path, _CRL_LIMIT))]
 
 
 def _text(path: Path, limit: int) -> str:

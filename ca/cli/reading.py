@@ -11,6 +11,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ca.encoding.facts import CrlFacts
+
 
 def read_named(path: Path, limit: int, what: str) -> bytes:
     """At most `limit` octets. what: "a certificate". Raises: ConfigurationError, OutputFailed."""
@@ -21,3 +23,11 @@ def read_named(path: Path, limit: int, what: str) -> bytes:
             f"{visible(str(path))!r} is longer than {what} can be",
             remedy="give the right file",
         ) from error
+
+
+def read_lists(path: Path) -> tuple[CrlFacts, ...]:
+    """Every CRL in a file, PEM or DER. Raises: CrlMalformed, ConfigurationError, OutputFailed."""
+    from ca.encoding.containers import MAX_CRLS_FILE, read_crls
+    from ca.encoding.inspect import read_crl
+
+    return tuple(read_crl(der) for der in read_crls(read_named(path, MAX_CRLS_FILE, "a CRL")))

@@ -1,4 +1,4 @@
-"""What the lists in the home know goes back into a record that is taken for true.
+"""What published lists know goes back into a record that is taken for true.
 
 A copy of the database that was put back forgets revocations, and the next CRL would overwrite the
 only files that still tell of them (reliability L19).
@@ -6,7 +6,7 @@ only files that still tell of them (reliability L19).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ca.encoding.facts import CrlFacts
@@ -21,11 +21,7 @@ from ca.services.trust import is_list_of
 
 
 def own_lists(home: Home, store: CertificateStore) -> tuple[CrlFacts, ...]:
-    """Every list in crl/ that an issuer of this record signed; a file that holds none says nothing.
-
-    Those of a root abroad tell of certificates that were never in this record.
-    """
-    issuers = [one for one in store.issuers() if one.certificate and not one.is_abroad]
+    """Every list in crl/ of an issuer of this record; a file that holds none says nothing."""
     paths = sorted(home.crl.iterdir()) if home.crl.is_dir() else []
     ders: dict[bytes, bytes] = {}
     for path in paths:
@@ -37,9 +33,17 @@ def own_lists(home: Home, store: CertificateStore) -> tuple[CrlFacts, ...]:
             facts = read_crl(der)
         except EncodingError:
             continue
-        if any(is_list_of(facts, issuer) for issuer in issuers):
-            found.append(facts)
-    return tuple(found)
+        found.append(facts)
+    return of_this_record(found, store)
+
+
+def of_this_record(lists: Iterable[CrlFacts], store: CertificateStore) -> tuple[CrlFacts, ...]:
+    """Those that an issuer of this record signed.
+
+    Those of a root abroad tell of certificates that were never in it.
+    """
+    issuers = [one for one in store.issuers() if one.certificate and not one.is_abroad]
+    return tuple(facts for facts in lists if any(is_list_of(facts, issuer) for issuer in issuers))
 
 
 def record_again(

@@ -212,8 +212,8 @@ def _check_elsewhere(staged: Home, lists: Sequence[CrlFacts] = ()) -> Settings:
     if lists:
         raise UsageError(
             "the record is not in this backup, so no CRL can be held against it",
-            remedy="leave out --crl; restore the database from its own dump, then run "
-            "`homeca check`, which holds the published lists against it",
+            remedy="leave out --crl; restore the database from its own dump, then give them to "
+            "`homeca audit accept --crl`",
         )
     return settings
 

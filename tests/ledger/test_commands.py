@@ -118,8 +118,8 @@ def shown(house: House, stem: str) -> tuple[str, str | None, str | None]:
     return told["state"], told.get("reason"), told.get("revoked_at")
 
 
-def accept(house: House) -> Said:
-    said = run(house, "audit", "accept", "--reason", "disk died", "--yes")
+def accept(house: House, *options: str | Path) -> Said:
+    said = run(house, "audit", "accept", "--reason", "disk died", "--yes", *options)
     assert said.status == 0, said.messages
     return said
 
@@ -139,6 +139,55 @@ def test_what_a_published_list_revokes_stays_revoked_in_an_accepted_database(
     assert [one["entries"] for one in cut] == [0, 3]
     assert all(one["number"] > 1000 for one in cut), "numbers that may be out there are left out"
     assert run(house, "audit", "verify").status == 0
+
+
+def test_what_a_list_kept_elsewhere_revokes_stays_revoked_in_an_accepted_database(
+    house: House, old: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    house.homeca.must("crl", "--out", tmp_path / "server")
+    before = shown(house, "laptop")
+    for path in (house.home / "crl").iterdir():
+        path.unlink()
+    set_back(house, old)
+    said = accept(house, "--crl", tmp_path / "server/openvpn.pem")
+    assert house.serial("laptop") in said.messages
+    assert "revoked again: 1 certificate" in said.text
+    assert shown(house, "laptop") == before
+    (cut,) = (one for one in house.homeca.json("crl")["crls"] if one["entries"])
+    assert cut["number"] > 1000, "numbers that may be out there are left out"
+    assert run(house, "audit", "verify").status == 0
+
+
+def test_without_that_list_it_is_good_again(house: House, old: Path) -> None:
+    house.homeca.must("crl")
+    for path in (house.home / "crl").iterdir():
+        path.unlink()
+    set_back(house, old)
+    accept(house)
+    assert shown(house, "laptop")[0] == "valid"
+
+
+def test_a_file_without_a_list_of_this_ca_is_named(house: House, old: Path, tmp_path: Path) -> None:
+    house.homeca.must("crl")
+    for path in (house.home / "crl").iterdir():
+        path.rename(tmp_path / path.name)
+    forged = bytearray((tmp_path / "intermediate-1.crl").read_bytes())
+    forged[-1] ^= 1
+    (tmp_path / "forged.crl").write_bytes(forged)
+    set_back(house, old)
+    said = accept(house, "--crl", tmp_path / "forged.crl")
+    assert "forged.crl has no list of an issuer of this record" in said.messages
+    assert "revoked again" not in said.text
+
+
+def test_a_file_that_is_no_list_stops_the_acceptance(house: House, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a list")
+    before = run(house, "audit", "log").text
+    given = ["--reason", "x", "--yes", "--crl", tmp_path / "notes.txt"]
+    refused = run(house, "audit", "accept", *given)
+    assert refused.status != 0
+    assert run(house, "audit", "log").text == before
 
 
 def test_a_worse_reason_on_a_published_list_is_taken_over_by_an_accepted_database(

@@ -51,11 +51,17 @@ _SESSION = (
     # each statement sees what was committed before it: who waited for a lock sees why
     "-c default_transaction_isolation=read\\ committed",
     "-c default_transaction_read_only=off",
+    # what an administrator sets for a web application would cut an audit of a long record short,
+    # and a listing that somebody reads page by page; who waits for a lock has lock_timeout
+    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
     # a node that lost its power lets go of its locks before the others lose their patience
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
 )
 _CONNECT_SECONDS = 10
 _OLDEST_SERVER = 150000
+
+#: An older one does not know the setting, and takes no connection that names it.
+_TRANSACTIONS_TIMED = 170000
 
 _READ_ONLY = "homeca_read_only"
 
@@ -201,6 +207,9 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
             "options": f"{settings} -c lock_timeout={int(patience * 1000)}",
             "connect_timeout": str(url.query.get("connect_timeout", _CONNECT_SECONDS)),
             "application_name": "homeca",
+            # whatever PGCLIENTENCODING says; and a server that has none of its own is then read,
+            # and refused, as text
+            "client_encoding": "UTF8",
         }
         try:
             # pre_ping: a server that was restarted is noticed before an act, not by one
@@ -237,7 +246,9 @@ def _check_server(connection: Any, shown: str) -> None:
             " current_setting('server_encoding')"
         )
         fsync, version, encoding = cursor.fetchone()
-    connection.rollback()
+        if version >= _TRANSACTIONS_TIMED:
+            cursor.execute("SET transaction_timeout = 0")
+    connection.commit()
     if fsync != "on":
         raise StoreNotDurable(
             f"the server of {shown!r} does not write through to its disk: fsync is {fsync!r}",

@@ -39,6 +39,17 @@ _AWAY = frozenset(
         "57P03",  # cannot_connect_now
     }
 )
+#: What a server says before it lets anybody in has no SQLSTATE in libpq; these words are looked
+#: for, and a server of another language gets the remedy for all.
+_FULL = ("too many connections", "too many clients", "connection slots")
+_NOT_YET = ("starting up", "shutting down", "not yet accepting", "in recovery")
+
+#: insufficient_privilege, read_only_sql_transaction
+_FORBIDDEN = {
+    "42501": "have the owner of the tables `GRANT` its role what the README lists",
+    "25006": "name the primary server in homeca.toml: this one is a replica, or read-only",
+}
+_CANCELLED = frozenset({"57014", "25P03", "25P04", "57P05"})  # by a timeout, or by hand
 _UNWRITABLE = frozenset(
     {
         "SQLITE_FULL",
@@ -47,8 +58,6 @@ _UNWRITABLE = frozenset(
         "SQLITE_CANTOPEN",
         "SQLITE_PERM",
         "SQLITE_NOLFS",
-        "25006",  # read_only_sql_transaction
-        "42501",  # insufficient_privilege
         "53100",  # disk_full
         "58030",  # io_error
     }
@@ -92,6 +101,17 @@ def _is_away(error: DBAPIError, code: str) -> bool:
 
 
 def _unreachable(said: str, database: str) -> StoreUnreachable:
+    if any(words in said for words in _FULL):
+        return StoreUnreachable(
+            f"the server of the database {database!r} is full: {said}",
+            remedy="wait for other programs to end, or raise max_connections, or the role's own "
+            "limit (`ALTER ROLE … CONNECTION LIMIT`): a homeca command needs one",
+        )
+    if any(words in said for words in _NOT_YET):
+        return StoreUnreachable(
+            f"the server of the database {database!r} is not ready: {said}",
+            remedy="wait until it is, then try again; `pg_isready` shows that",
+        )
     if "FATAL" in said:  # not translated by servers of other languages, unlike the rest
         return StoreUnreachable(
             f"the server of the database {database!r} refuses: {said}",
@@ -136,12 +156,22 @@ def _translation(error: DBAPIError, database: str) -> StoreError:
             f"the database {database!r} took a transaction back, and again: {said}",
             remedy="nothing was recorded; try again when the other homeca commands have ended",
         )
+    if code in _CANCELLED:
+        return StoreUnreachable(
+            f"the database {database!r} stopped what it was asked: {said}",
+            remedy="try again; if it recurs, find the timeout that the server sets for this role "
+            "or database (`\\drds` in psql), and reset it",
+        )
     if _is_away(error, code):
         return _unreachable(said, database)
     if family in _LOCKED:
         return StoreLocked(
             f"the database {database!r} is in use by another process: {said}",
             remedy="wait for the other homeca command to end, then try again",
+        )
+    if code in _FORBIDDEN:
+        return StoreUnwritable(
+            f"the database {database!r} does not allow that: {said}", remedy=_FORBIDDEN[code]
         )
     if family in _UNWRITABLE and is_on_read_only_disk(Path(database).parent):
         # not opened as immutable: the WAL would be ignored, and revocations with it

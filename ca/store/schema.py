@@ -21,11 +21,13 @@ def revision(database: Database) -> str | None:
         found: list[str] = []
         if "alembic_version" in tables:
             found += connection.scalars(text("SELECT version_num FROM alembic_version"))
-    if found:
+    others = sorted(name for name in tables if name != "alembic_version")
+    # alembic keeps the revisions of many programs; certificates are in each of homeca's
+    if found and (not others or "certificates" in others):
         return ", ".join(found)  # more than one is no revision that homeca knows
     if tables:
         raise SchemaMismatch(
-            f"the database {database.shown!r} is not homeca's: it holds {sorted(tables)[0]!r}",
+            f"the database {database.shown!r} is not homeca's: it holds {(others or tables)[0]!r}",
             remedy="name another database: homeca shares none",
         )
     return None

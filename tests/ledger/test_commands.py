@@ -184,8 +184,8 @@ def test_a_file_without_a_list_of_this_ca_is_named(house: House, old: Path, tmp_
 def test_a_file_that_is_no_list_stops_the_acceptance(house: House, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a list")
     before = run(house, "audit", "log").text
-    given = ["--reason", "x", "--yes", "--crl", tmp_path / "notes.txt"]
-    refused = run(house, "audit", "accept", *given)
+    notes = tmp_path / "notes.txt"
+    refused = run(house, "audit", "accept", "--reason", "x", "--yes", "--crl", notes)
     assert refused.status != 0
     assert run(house, "audit", "log").text == before
 

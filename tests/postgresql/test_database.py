@@ -24,6 +24,7 @@ from ca.errors import (
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import CertificateQuery, Role, State
 from ca.interfaces.nodes import Node
+from ca.interfaces.values import Serial
 from ca.store.engine import connect
 from ca.store.migrate import differences
 from ca.store.repository import SqlStore, open_store
@@ -109,6 +110,20 @@ def test_a_database_of_something_else_is_left_alone(postgresql: Cluster) -> None
         open_store(url, create=True)
 
 
+@pytest.mark.parametrize("revision", ["ab12cd34", REVISION])
+def test_a_database_of_another_program_that_uses_alembic_is_left_alone(
+    postgresql: Cluster, revision: str
+) -> None:
+    name = f"of_{revision}"
+    url = postgresql.create(name)
+    postgresql.run("CREATE TABLE users ()", name)
+    postgresql.run(f"CREATE TABLE alembic_version AS SELECT '{revision}' AS version_num", name)
+    for create in (False, True):
+        with pytest.raises(SchemaMismatch, match="not homeca's: it holds 'users'"):
+            open_store(url, create=create)
+    postgresql.drop(name)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_no_row_is_deleted_or_truncated(
     postgresql: Cluster, full: SqlStore, place: str, table: str
@@ -191,6 +206,30 @@ def test_options_in_the_url_are_kept(postgresql: Cluster, place: str) -> None:
     assert found == [(len(TABLES) + 1,)]
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"],
+)
+def test_a_timeout_that_an_administrator_sets_for_others_ends_no_command(
+    postgresql: Cluster, place: str, setting: str
+) -> None:
+    postgresql.run(f"ALTER DATABASE \"{name_of(place)}\" SET {setting} = '20ms'")
+    with closing(open_store(place)) as store, store._database.write() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(0.06)")
+        time.sleep(0.06)
+        assert connection.exec_driver_sql(f"SHOW {setting}").scalar_one() == "0"
+
+
+def test_the_encoding_that_a_shell_names_is_not_used(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with closing(open_store(place)) as store:
+        issuer = active_issuer(store)
+        store.record_intents([intent(issuer, 7, subject="CN=Łódź 東京")], at=NOW)
+        assert [row.subject for row in store.by_serial(Serial(7))] == ["CN=Łódź 東京"]
+
+
 def test_a_server_that_does_not_write_through_is_refused() -> None:
     with cluster(fsync="off") as careless:
         url = careless.create("careless")
@@ -202,6 +241,9 @@ def test_a_database_that_cannot_hold_every_name_is_refused(postgresql: Cluster) 
     postgresql.run("CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")
     with pytest.raises(SettingsMalformed, match="LATIN1"):
         open_store(postgresql.url("latin"), create=True)
+    postgresql.run("CREATE DATABASE bytes TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
+    with pytest.raises(SettingsMalformed, match="SQL_ASCII"):
+        open_store(postgresql.url("bytes"), create=True)
 
 
 # ---------------------------------------------------------------- refusals
@@ -250,6 +292,62 @@ def refusal(url: URL) -> str:
 def test_a_database_that_is_not_there_is_said(postgresql: Cluster) -> None:
     with pytest.raises(StoreUnreachable, match='"nowhere" does not exist'):
         open_store(postgresql.url("nowhere"), create=True)
+
+
+def test_a_role_that_may_not_is_told_of_its_rights_and_not_of_a_disk(
+    postgresql: Cluster, place: str, issuer: int
+) -> None:
+    postgresql.run("CREATE ROLE looker LOGIN", name_of(place))
+    url = place.replace("postgres@", "looker@")
+    try:
+        with pytest.raises(StoreUnwritable, match="42501") as refused:
+            open_store(url)
+        assert "GRANT" in refused.value.remedy
+        postgresql.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker", name_of(place))
+        with closing(open_store(url)) as store:
+            assert len(store.issuers()) == 1
+            with pytest.raises(StoreUnwritable, match="does not allow that"):
+                store.record_intents([intent(issuer, 7)], at=NOW)
+    finally:
+        postgresql.run("DROP OWNED BY looker; DROP ROLE looker", name_of(place))
+
+
+def test_a_server_that_is_read_only_is_told_from_a_full_disk(place: str, store: SqlStore) -> None:
+    """As a replica answers, whatever a session asks for."""
+
+    def act() -> None:
+        with store._database.write() as connection:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("UPDATE issuers SET key_file = 'x'")
+
+    with pytest.raises(StoreUnwritable, match="25006") as refused:
+        act()
+    assert "primary" in refused.value.remedy
+
+
+def test_a_server_that_is_full_is_not_a_wrong_password(postgresql: Cluster, place: str) -> None:
+    postgresql.run(f'ALTER DATABASE "{name_of(place)}" CONNECTION LIMIT 0')
+    postgresql.run("CREATE ROLE guest LOGIN")
+    try:
+        with pytest.raises(StoreUnreachable, match="is full") as refused:
+            open_store(place.replace("postgres@", "guest@"))
+    finally:
+        postgresql.run("DROP ROLE guest")
+    assert "max_connections" in refused.value.remedy
+    assert "password" not in refused.value.remedy
+
+
+def test_what_the_server_cancels_is_said_as_that(
+    postgresql: Cluster, place: str, store: SqlStore
+) -> None:
+    def act() -> None:
+        with store._database.write() as connection:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = '10ms'")
+            connection.exec_driver_sql("SELECT pg_sleep(1)")
+
+    with pytest.raises(StoreUnreachable, match="57014") as refused:
+        act()
+    assert "timeout" in refused.value.remedy
 
 
 def plant(postgresql: Cluster, place: str, code: str, times: int) -> None:

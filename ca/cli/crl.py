@@ -252,10 +252,17 @@ def _mention_missing(found: Facility) -> None:
     known = ends(found.home, found.store, at=found.clock())
     for issuer in found.store.issuers():
         if issuer.certificate is not None and not issuer.has_key and issuer.id not in known:
-            warn(
-                f"openvpn.pem has no CRL of {visible(issuer.subject)}, whose key is elsewhere: "
-                "OpenVPN then accepts a revoked intermediate. Bring its lists with --include"
-            )
+            lacking = f"openvpn.pem has no CRL of {visible(issuer.subject)}, whose key is"
+            if issuer.is_elsewhere:
+                warn(
+                    f"{lacking} on node {visible(issuer.node)}: OpenVPN then accepts what is "
+                    "revoked below it. Run `homeca crl` there, then here"
+                )
+            else:
+                warn(
+                    f"{lacking} elsewhere: OpenVPN then accepts a revoked intermediate. Bring its "
+                    "lists with --include"
+                )
 
 
 # ---------------------------------------------------------------- without a key

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord
 from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import serial_text
 from ca.names.showing import many, visible
 from ca.services.ladder import Ladder, standing_ladder
 from ca.services.premises import Concern
@@ -62,7 +63,14 @@ def concerns_of_crl(
     """None yet, over, due, or not what the record says; with where something can be done."""
     for concern in _of_crl(issuer, found, store, at=at):
         if issuer.is_elsewhere:  # only the node that holds the key can
-            yield replace(concern, remedy=f"on node {visible(issuer.node)}: {concern.remedy}")
+            there = f"on node {visible(issuer.node)}: {concern.remedy}"
+            if concern.rule in ("crl.due", "crl.expired") and issuer.serial is not None:
+                there += (
+                    "; if it is gone for ever, revoke its intermediate here (`homeca revoke "
+                    f"{serial_text(issuer.serial)} --reason cessationOfOperation`) and renew what "
+                    "it signed"
+                )
+            yield replace(concern, remedy=there)
         else:
             yield concern
 

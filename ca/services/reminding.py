@@ -180,6 +180,7 @@ def concerns_to_remind_of(
         elif not issuer.is_elsewhere:
             yield from _of_foreign_lists(issuer, store, home, at=at)
     yield from _of_joined(issuers, store, home, at=at)
+    yield from _of_other_nodes(issuers, store, home, at=at)
     yield from _of_backup(store, home, at=at)
 
 
@@ -255,6 +256,51 @@ def _of_joined(
             f"{str(home.crl / JOINED)!r} lacks {lacking} of the lists that are recorded",
             "run `homeca crl`, and bring the file to your servers",
         )
+
+
+def _of_other_nodes(
+    issuers: list[IssuerRecord], store: CertificateStore, home: Home, *, at: datetime
+) -> Iterator[Concern]:
+    """Whether openvpn.pem, where this node writes one, has what the other nodes have cut.
+
+    The record keeps the first list of a ladder: of the others it knows the hashes alone.
+    """
+    joined = home.crl / JOINED
+    elsewhere = [issuer for issuer in issuers if issuer.is_elsewhere]
+    if not elsewhere or not joined.exists():
+        return
+    there = lists_in(joined)
+    for issuer in elsewhere:
+        ladder, kept = standing_ladder(store, issuer.id), store.last_crl(issuer.id)
+        if ladder is None or kept is None or ladder.armed_until <= at:
+            continue  # there is none to bring, which is said of the issuer
+        name, node = visible(issuer.subject), visible(issuer.node)
+        rungs = dict(zip((trace.number for trace in ladder.traces), ladder.rungs, strict=True))
+        held = [
+            rungs[trace.number]
+            for trace in ladder.traces
+            if trace.sha256 in there and rungs[trace.number].next_update > at
+        ]
+        if not held and kept.next_update > at:
+            yield Concern(
+                "crl.node-behind",
+                f"{str(joined)!r} lacks CRL {kept.number} of {name}, which node {node} cut: who "
+                "reads it does not know what is revoked there",
+                "run `homeca crl --if-due`, which takes it from the record, and bring the file to "
+                "your servers",
+            )
+            continue
+        begins = min((rung.this_update for rung in held), default=at)
+        ends = max((rung.next_update for rung in held), default=at)
+        if ends < ladder.armed_until and begins + (ends - begins) / 2 <= at:
+            yield Concern(
+                "crl.node-due",
+                f"the CRLs of {name} in {str(joined)!r} end on {ends:%Y-%m-%d %H:%M} UTC, and node "
+                f"{node} has cut others until {ladder.armed_until:%Y-%m-%d %H:%M} UTC"
+                if held
+                else f"{str(joined)!r} has no valid CRL of {name}, and node {node} has cut some",
+                f"bring crl/{issuer.slug}.crl.pem from that node: `homeca crl --include FILE`",
+            )
 
 
 def _of_backup(store: CertificateStore, home: Home, *, at: datetime) -> Iterator[Concern]:

@@ -7,7 +7,7 @@ said every time and does not make the CA unwell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -119,7 +119,9 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         *(
             concern
             for issuer in records
-            if issuer.certificate is not None and (issuer.has_key or issuer.is_elsewhere)
+            if issuer.certificate is not None
+            # what another node's revoked issuer signed is refused, with a newer list or without
+            and (issuer.has_key or (issuer.is_elsewhere and issuer.id not in revoked))
             # once it has ended itself no list is cut any more, and nobody asks for one
             if issuer.not_after is None or issuer.not_after > at
             for concern in concerns_of_crl(issuer, crls[issuer.id], store, at=at)
@@ -127,7 +129,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
         *_of_expiring(count, named, at=at),
         *_of_ended(let_end(store, own, at=at)),
         *_of_open(open_serials),
-        *_of_nodes(nodes, at=at),
+        *_of_nodes(nodes, [one for one in records if one.id not in revoked], at=at),
         *concerns_to_remind_of(store, home, at=at),
         *concerns_of_files(home, store),
     )
@@ -270,16 +272,24 @@ def _of_ended(ended: tuple[CertificateRecord, ...]) -> Iterator[Concern]:
         )
 
 
-def _of_nodes(nodes: tuple[NodeRecord, ...], *, at: datetime) -> Iterator[Concern]:
-    """What other nodes have left open for longer than any signature takes."""
+def _of_nodes(
+    nodes: tuple[NodeRecord, ...], standing: Sequence[IssuerRecord], *, at: datetime
+) -> Iterator[Concern]:
+    """What other nodes have left open for longer than any signature takes.
+
+    standing: the issuers that are not revoked; of a node without one nothing is good any more.
+    """
     for node in nodes:
         since = node.open_since
+        if all(issuer.node != node.label for issuer in standing):
+            continue
         if not node.is_here and since is not None and at - since > NODE_MAY_SIGN:
             yield Concern(
                 "node.open",
                 f"node {visible(node.label)} has begun {many(node.open_serials, 'signature')} and "
                 f"ended none since {since:%Y-%m-%d %H:%M} UTC",
-                "run `homeca status` on it: only there they can be settled",
+                "run `homeca status` on it: only there they are settled; if it is gone for ever, "
+                "revoke its intermediate",
             )
 
 

@@ -456,6 +456,12 @@ class StoreUnwritable(StoreError):
     code = "store.unwritable"
 
 
+class StoreForbidden(StoreUnwritable):
+    """A PostgreSQL role without the right, or a server that only lets one look."""
+
+    code = "store.forbidden"
+
+
 class StoreDamaged(StoreError):
     """The database file is not what SQLite or PostgreSQL can read."""
 

@@ -16,6 +16,7 @@ from ca.errors import (
     RecordRefused,
     StoreDamaged,
     StoreError,
+    StoreForbidden,
     StoreLocked,
     StoreRolledBack,
     StoreUnreachable,
@@ -46,7 +47,7 @@ _NOT_YET = ("starting up", "shutting down", "not yet accepting", "in recovery")
 
 #: insufficient_privilege, read_only_sql_transaction
 _FORBIDDEN = {
-    "42501": "have the owner of the tables `GRANT` its role what the README lists",
+    "42501": "have the owner of the tables `GRANT` the role in `database` what the README lists",
     "25006": "name the primary server in homeca.toml: this one is a replica, or read-only",
 }
 _CANCELLED = frozenset({"57014", "25P03", "25P04", "57P05"})  # by a timeout, or by hand
@@ -170,7 +171,7 @@ def _translation(error: DBAPIError, database: str) -> StoreError:
             remedy="wait for the other homeca command to end, then try again",
         )
     if code in _FORBIDDEN:
-        return StoreUnwritable(
+        return StoreForbidden(
             f"the database {database!r} does not allow that: {said}", remedy=_FORBIDDEN[code]
         )
     if family in _UNWRITABLE and is_on_read_only_disk(Path(database).parent):

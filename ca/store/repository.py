@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ca.errors import HomecaError, HomeMissing
+from ca.errors import HomecaError, HomeMissing, StoreForbidden
 from ca.interfaces.nodes import Node
 from ca.store.copying import Copying
 from ca.store.crls import CrlRows
@@ -104,7 +104,15 @@ def _make_current(database: Database, *, create: bool) -> None:
         )
     from ca.store.migrate import upgrade  # alembic: 100 ms that only a new or old database costs
 
-    upgrade(database, found)
+    try:
+        upgrade(database, found)
+    except StoreForbidden as error:
+        made = "made" if found is None else f"brought from revision {found} to {REVISION}"
+        raise StoreForbidden(
+            f"the tables are to be {made}: {error.problem}",
+            remedy="run this once with their owner's role in `database`, then give the other "
+            'role its rights (README, "Several machines")',
+        ) from error
 
 
 if TYPE_CHECKING:

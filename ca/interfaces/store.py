@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -185,6 +185,10 @@ class CertificateStore(Protocol):
 
     def opened_copy(self, path: Path) -> AbstractContextManager[CertificateStore]:
         """What `copy_to` wrote, to be read."""
+        ...
+
+    def clock_ahead(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the database server's; None: there is none."""
         ...
 
     def last_recorded_act(self) -> datetime | None:

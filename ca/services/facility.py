@@ -66,17 +66,31 @@ class Facility(Struct, frozen=True, kw_only=True):
     def check_clock(self) -> datetime:
         """Now, if it can be believed (threat T25).
 
-        Raises: ClockSuspect when it stands before the last recorded act, or a year past it.
+        Raises: ClockSuspect when it stands before the last recorded act, or a year past it; where
+                the record is on a server, also when that one's clock is another. A node that dates
+                an act into the time to come would stop all others until then.
         """
         now = self.clock()
+        if self.believe_clock:
+            return now
+        ahead = self.store.clock_ahead()
+        if ahead is not None and abs(ahead) > CLOCK_MAY_LAG:
+            raise ClockSuspect(
+                f"it is {now:%Y-%m-%d %H:%M} UTC by this machine's clock, and "
+                f"{now - ahead:%Y-%m-%d %H:%M} by that of the database's server",
+                remedy="set the one that is wrong; if this one is right, add --believe-clock",
+            )
         last = self.store.last_recorded_act()
-        if last is None or self.believe_clock:
+        if last is None:
             return now
         if now < last - CLOCK_MAY_LAG:
             raise ClockSuspect(
                 f"the clock says {now:%Y-%m-%d %H:%M} UTC, but the record already holds an act "
                 f"of {last:%Y-%m-%d %H:%M}",
-                remedy="set the clock; if the record is what is wrong, add --believe-clock",
+                remedy="set the clock; if the record is what is wrong, add --believe-clock"
+                if ahead is None
+                else "set the clock of the node whose act that was (`homeca audit log`); as this "
+                "one's is right, add --believe-clock until then",
             )
         if now > last + CLOCK_MAY_LEAD:
             raise ClockSuspect(

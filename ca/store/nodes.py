@@ -7,7 +7,7 @@ another node's issuer as one that lives elsewhere. A store opened for none has a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, func, insert, select
@@ -27,6 +27,14 @@ from ca.store.types import shown
 
 class NodeRows(LedgerRows):
     """The part of the store that knows who shares it."""
+
+    def clock_ahead(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the database server's; None: there is none."""
+        if self._database.url.get_backend_name() == "sqlite":
+            return None
+        with self._database.read() as connection:
+            there: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            return datetime.now(UTC) - there
 
     def nodes(self) -> tuple[NodeRecord, ...]:
         """In the order they came; none when the record is one home's alone."""

@@ -98,10 +98,14 @@ def backup(
     with facility(home) as found:
         made = make_backup(file, key, found, with_software_tpm=include_software_tpm, replace=force)
         are_keys_left_out = not include_software_tpm and has_software_tpm(found)
+        changed = found.store.changed_rules() if made.dump is None else ()
     if include_software_tpm:
         warn("whoever opens this backup has the keys of the CA: keep it like the keys themselves")
     if are_keys_left_out:
         warn(KEYS_LEFT_OUT)
+    for fault in changed:
+        warn(f"`homeca restore` will refuse this backup, for in its database {fault.text}")
+        say(f"   try: {fault.remedy}; then make the backup again")
     if as_json:
         document(
             file=str(made.path),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,24 @@ def test_no_software_tpm_is_missed_in_the_backup_of_a_ca_that_has_none_in_its_ho
     house.home.rename(tmp_path / "died")
     again = restore(house, identity, *at_tpm)
     assert (again.status, UNKNOWN_AGE in again.messages) == (0, False)
+
+
+def test_a_backup_that_restore_would_refuse_for_its_rules_is_said_when_it_is_made(
+    house: House, identity: Path
+) -> None:
+    def said(statement: str) -> str:
+        with closing(sqlite3.connect(house.home / "homeca.db")) as database:
+            database.execute(statement)
+        return backup(house, identity).messages
+
+    refusal = "`homeca restore` will refuse this backup"
+    messages = said("CREATE INDEX mine ON certificates (subject)")
+    assert refusal in messages
+    assert "DROP INDEX mine" in messages
+    refused = restore(house, identity)
+    assert "'mine'" in refused.messages
+    assert refused.status != 0
+    assert refusal not in said("DROP INDEX mine")
 
 
 # ---------------------------------------------------------------- how old it may be

@@ -74,6 +74,12 @@ def bare(url: URL) -> URL:
     return named._replace(password=None)
 
 
+def sqlite_file(place: str) -> Path | None:
+    """The file of an SQLite URL; None for a server. Raises: SettingsMalformed."""
+    url = read_url(place)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
 def spelled(place: Path | str) -> str:
     """A place in full but for its secrets, always in the same words.
 
@@ -104,6 +110,12 @@ def _check_plain(url: URL) -> None:
         raise SettingsMalformed(
             f"the database {url.database!r} is given with options",
             remedy="give the path alone: homeca sets what makes SQLite durable itself",
+        )
+    if url.database not in (None, "", ":memory:") and not Path(str(url.database)).is_absolute():
+        raise SettingsMalformed(
+            f"where the database {url.database!r} is depends on where homeca is started: a timer "
+            "or another directory would find none, or begin a second one",
+            remedy="write its whole path, with four slashes: sqlite:////path/homeca.db",
         )
 
 

@@ -123,6 +123,8 @@ def test_a_path_is_a_path_whatever_is_in_it(tmp_path: Path, name: str) -> None:
         "postgresql+nothing://host/homeca",
         "sqlite:////tmp/homeca.db?mode=ro",
         "sqlite:///file:homeca.db",
+        "sqlite:///homeca.db",
+        "sqlite:///../homeca.db",
         "postgresql://db:five/homeca",
         "://",
         "",

@@ -283,6 +283,16 @@ def spelled(place: Path | str) -> str:
     return spelled_url(place)
 
 
+def record_directory(home: Home, settings: Settings) -> Path | None:
+    """Where the record's file is written; None for a server's. Raises: SettingsMalformed."""
+    if settings.database is None:
+        return home.path
+    from ca.store.url import sqlite_file
+
+    file = sqlite_file(settings.database)
+    return file.parent if file is not None else None
+
+
 def ledger_remembers(opening: Opening, *, checkpoints: tuple[str, ...] = ()) -> Witness:
     """The TPM's anchor, where the TPM can be asked, and checkpoints kept elsewhere, against a
     restored ledger: whatever they know and it does not is a violation.

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ca.cli.opening import record
-from ca.cli.options import HomeOption, PinFileOption
+from ca.cli.options import HomeOption, PinFileOption, chosen_home
 from ca.cli.output import result, result_file, say, warn
-from ca.errors import UsageError
+from ca.errors import OutputExists, UsageError
+from ca.home import Home
 from ca.names.showing import visible
+from ca.wiring import open_settings, record_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +55,10 @@ def schedule(
         ),
     ] = None,
     pin_file: PinFileOption = None,
+    name: Annotated[
+        str,
+        typer.Option("--name", help="What the units' names begin with: one for each CA here."),
+    ] = "homeca",
     force: Annotated[bool, typer.Option("--force", help="Replace units in the way.")] = False,
     home: HomeOption = None,
 ) -> None:
@@ -60,49 +66,85 @@ def schedule(
 
     Two timers: homeca-crl runs `homeca crl --if-due` and `--advance` every day; homeca-status runs
     `homeca status`, so that `systemctl --failed` shows what must be done. Keys with a PIN need it
-    as a credential; the units hold only where it lies.
+    as a credential; the units hold only where it lies. They run as whoever the home belongs to:
+    for a home of alice's, `sudo homeca schedule --home ~alice/.local/share/homeca --install …`.
 
     Example: homeca schedule --install /etc/systemd/system --pin-credential homeca.pin
     """
-    from ca.services.scheduling import keys_with_pin, units
+    from ca.services.scheduling import units
 
     if show and install is not None:
         raise UsageError("--print and --install exclude each other", remedy="choose one")
-    with record(home) as (place, store):
-        plan = _plan(place.path, for_user, pin_credential, pin_file)
-        if plan.pin is None and keys_with_pin(place, store):
-            warn(
-                "a key of this CA has a PIN and the units would not know it: give "
-                "--pin-credential FILE, or the timer cannot cut"
-            )
+    place, has_pin = _looked_at(home)
+    plan = _plan(place, for_user, pin_credential, pin_file, prefix=name)
+    if plan.pin is None and has_pin:
+        warn(
+            "a key of this CA has a PIN and the units would not know it: give "
+            "--pin-credential FILE, or the timer cannot cut"
+        )
     made = units(plan)
     if install is None:
-        for name, text in made.items():
-            result(f"# ---- {name}\n{text}")
+        for unit, text in made.items():
+            result(f"# ---- {unit}\n{text}")
         return
-    _install(made, install, force=force)
+    _install(made, install, plan, force=force)
     manager = "systemctl --user" if for_user else "systemctl"
     say(
-        f"next: `{manager} daemon-reload && {manager} enable --now homeca-crl.timer "
-        "homeca-status.timer`"
+        f"next: `{manager} daemon-reload && {manager} enable --now {name}-crl.timer "
+        f"{name}-status.timer`"
     )
+    if for_user:
+        say("and `loginctl enable-linger`: without it they rest while you are not logged in")
 
 
-def _plan(home: Path, for_user: bool, pin_credential: Path | None, pin_file: Path | None) -> Plan:
+def _looked_at(home: Path | None) -> tuple[Home, bool]:
+    """The home, and whether a key in it has a PIN.
+
+    Root opens no record of another user's: what SQLite leaves beside it would be root's.
+    """
+    from ca.services.scheduling import keys_with_pin, wants_pin
+
+    found = Home(chosen_home(home))
+    if os.geteuid() == 0 and found.path.is_dir() and found.path.stat().st_uid:
+        if not found.is_one:
+            found.require()
+        return found, any(wants_pin(key) for key in found.keys.glob("*.tss"))
+    with record(home) as (place, store):
+        return place, bool(keys_with_pin(place, store))
+
+
+def _plan(
+    place: Home,
+    for_user: bool,
+    pin_credential: Path | None,
+    pin_file: Path | None,
+    *,
+    prefix: str,
+) -> Plan:
     from ca.services.scheduling import Plan
 
     if pin_credential is not None and pin_file is not None:
         raise UsageError("--pin-credential and --pin-file exclude each other", remedy="choose one")
     pin = pin_credential or pin_file
-    owner = home.stat().st_uid
+    owner = place.path.stat().st_uid
     return Plan(
         program=_program(),
-        home=home,
+        home=place.path,
+        record=record_directory(place, open_settings(place)),
+        prefix=prefix,
         is_system=not for_user,
-        user="" if for_user or owner == 0 else pwd.getpwuid(owner).pw_name,
+        user="" if for_user or owner == 0 else _name(owner),
         pin=pin.absolute() if pin is not None else None,
         is_encrypted=pin_credential is not None,
     )
+
+
+def _name(owner: int) -> str:
+    """systemd takes a number as well."""
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return str(owner)
 
 
 def _program() -> list[str]:
@@ -114,11 +156,18 @@ def _program() -> list[str]:
     return [found] if found is not None else [sys.executable, "-m", "ca"]
 
 
-def _install(made: Mapping[str, str], directory: Path, *, force: bool) -> None:
+def _install(made: Mapping[str, str], directory: Path, plan: Plan, *, force: bool) -> None:
     from ca.files import PUBLIC_FILE, write_whole
+    from ca.services.scheduling import is_of_another
 
     if not directory.is_dir():
         raise UsageError(f"{visible(str(directory))!r} is not a directory", remedy="make it first")
-    for name, text in made.items():
-        write_whole(directory / name, text.encode(), mode=PUBLIC_FILE, replace=force)
-        result_file(directory / name)
+    for path in (directory / unit for unit in made):
+        if path.is_file() and is_of_another(plan, path.read_text("utf-8", "replace")):
+            raise OutputExists(
+                f"{visible(str(path))!r} serves another CA, whose lists would be cut no more",
+                remedy="give the units of this one a name of their own: --name NAME",
+            )
+    for unit, text in made.items():
+        write_whole(directory / unit, text.encode(), mode=PUBLIC_FILE, replace=force)
+        result_file(directory / unit)

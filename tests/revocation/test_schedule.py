@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import subprocess
 from pathlib import Path
@@ -21,12 +22,12 @@ PIN = "correct horse"
 def verified(directory: Path) -> str:
     """What `systemd-analyze verify` has against the units; "" is nothing.
 
-    What it has against those of the system, which it reads as well, is not about ours.
+    It loads what they order themselves after, and complains of other packages' units as well.
     """
     done = run("systemd-analyze", "verify", "--man=no", *sorted(directory.iterdir()))
-    others = ("/lib/systemd/", "/usr/lib/systemd/")
+    others = ("/lib/systemd/", "/usr/lib/systemd/", "/etc/systemd/", "/run/systemd/")
     said = [line for line in done.stderr.splitlines() if not line.startswith(others)]
-    return "\n".join(said) or ("" if done.returncode == 0 else str(done.returncode))
+    return "\n".join(said) if done.returncode == 0 else done.stderr or str(done.returncode)
 
 
 def planned(home: Path, **options: object) -> Plan:
@@ -86,6 +87,72 @@ def test_units_are_installed_and_replace_nothing(house: House, tmp_path: Path) -
     (place / UNITS[0]).write_text("mine")
     done = house.homeca.run("schedule", "--install", place)
     assert (done.returncode, (place / UNITS[0]).read_text()) == (2, "mine")
+
+
+def test_a_record_that_lies_elsewhere_can_be_written_by_the_unit(
+    house: House, tmp_path: Path
+) -> None:
+    """Locked in without it, no list would be cut until somebody looks."""
+    elsewhere = tmp_path / "my data"
+    elsewhere.mkdir(mode=0o700)
+    (house.home / "homeca.db").rename(elsewhere / "ca.db")
+    (house.home / "homeca.toml").write_text(f'database = "sqlite:///{elsewhere}/ca.db"\n')
+    said = house.homeca.must("schedule")
+    assert said.count(f'ReadWritePaths="{house.home}" "{elsewhere}"\n') == 2
+    place = tmp_path / "units"
+    place.mkdir()
+    house.homeca.must("schedule", "--install", place)
+    assert verified(place) == ""
+
+
+def test_the_units_of_one_ca_never_take_the_place_of_anothers(house: House, tmp_path: Path) -> None:
+    other = house.copy(tmp_path / "other").homeca
+    place = tmp_path / "units"
+    place.mkdir()
+    house.homeca.must("schedule", "--install", place)
+    before = {path.name: path.read_text() for path in place.iterdir()}
+
+    for force in ((), ("--force",)):
+        done = other.run("schedule", "--install", place, *force)
+        assert (done.returncode, "--name NAME" in done.stderr) == (2, True)
+    other.must("schedule", "--install", place, "--name", "guests")
+
+    assert {name: (place / name).read_text() for name in before} == before
+    assert sorted(path.name for path in place.iterdir()) == sorted(
+        [*UNITS, *(name.replace("homeca", "guests") for name in UNITS)]
+    )
+    assert "After=guests-crl.service" in (place / "guests-status.service").read_text()
+    assert verified(place) == ""
+    house.homeca.must("schedule", "--install", place, "--force")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../etc/x", "x" * 65])
+def test_a_name_that_no_unit_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no unit can be called"):
+        units(planned(tmp_path, prefix=name))
+
+
+def test_the_unit_runs_as_whoever_the_home_belongs_to_whoever_installs_it(house: House) -> None:
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    if owner == "root":
+        owner = "nobody"
+        nobody = pwd.getpwnam(owner).pw_uid
+        for path in (house.home, *house.home.rglob("*")):
+            os.chown(path, nobody, -1)
+    before = {path: path.stat().st_mtime_ns for path in house.home.rglob("*")}
+    done = house.homeca.run("schedule")
+    assert (done.returncode, done.stdout.count(f"\nUser={owner}\n")) == (0, 2)
+    if owner == "nobody":  # and nothing in it was touched by root
+        assert {path: path.stat().st_mtime_ns for path in house.home.rglob("*")} == before
+
+
+def test_who_installs_units_for_a_user_hears_that_they_rest_without_a_session(
+    house: House, tmp_path: Path
+) -> None:
+    done = house.homeca.run("schedule", "--user", "--install", tmp_path)
+    assert (done.returncode, "loginctl enable-linger" in done.stderr) == (0, True)
+    done = house.homeca.run("schedule", "--install", tmp_path, "--force")
+    assert (done.returncode, "linger" in done.stderr) == (0, False)
 
 
 # ---------------------------------------------------------------- unattended

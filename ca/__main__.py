@@ -22,6 +22,8 @@ def main() -> NoReturn:
 
         # a dump would hold the PIN; the software TPM inherits this, with the keys
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # whatever is kept from others: its owner must be able to open again what is made
+        os.umask(os.umask(0o077) & 0o077)
         is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if is_heard:  # a shell may have had it ignored
             signal.signal(signal.SIGINT, _cancel)

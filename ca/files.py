@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import shlex
 import stat
 import time
@@ -21,6 +22,7 @@ from ca.failpoints import failpoint
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
+_PARENT = 0o755
 PUBLIC_FILE = 0o644
 
 
@@ -29,19 +31,43 @@ def make_private_directory(path: Path) -> None:
 
     Raises: HomeNotPrivate for a symlink, a foreign owner, or a mode another user can enter.
     """
-    with contextlib.suppress(FileExistsError):
-        try:
-            path.mkdir(mode=PRIVATE_DIRECTORY, parents=True)
-        except OSError as error:
-            if isinstance(error, FileExistsError):
-                raise
-            raise OutputFailed(
-                f"the directory {str(path)!r} cannot be made: {error.strerror}",
-                remedy="choose another with --home, or mend its parent directory",
-            ) from error
-        # mkdir applies the umask; a umask of 0277 would lock the owner out
-        path.chmod(PRIVATE_DIRECTORY)
+    make_parents(path)
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=PRIVATE_DIRECTORY)
+            # mkdir applies the umask; a umask of 0277 would lock the owner out
+            path.chmod(PRIVATE_DIRECTORY)
+    except OSError as error:
+        raise _not_made(path, error) from error
     check_private(path)
+
+
+def make_parents(path: Path) -> None:
+    """The directories above `path`, where they are not there: whatever the umask, nobody else can
+    put another directory in its place.
+
+    Raises: OutputFailed.
+    """
+    missing = []
+    for parent in path.parents:
+        if parent.is_dir():
+            break
+        missing.append(parent)
+    for directory in reversed(missing):
+        try:
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir(mode=_PARENT)
+            if not directory.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        except OSError as error:
+            raise _not_made(directory, error) from error
+
+
+def _not_made(path: Path, error: OSError) -> OutputFailed:
+    return OutputFailed(
+        f"the directory {str(path)!r} cannot be made: {error.strerror}",
+        remedy="choose another with --home, or mend its parent directory",
+    )
 
 
 def check_private(path: Path) -> None:
@@ -50,20 +76,45 @@ def check_private(path: Path) -> None:
         status = path.lstat()
     except FileNotFoundError:
         return
+    if stat.S_ISLNK(status.st_mode) and path.is_dir():
+        raise HomeNotPrivate(
+            f"{str(path)!r} is a link, which can be made to lead elsewhere",
+            remedy=f"name where it leads: `--home {_word(path.resolve())}`",
+        )
     if not stat.S_ISDIR(status.st_mode):
         raise HomeNotPrivate(
             f"{str(path)!r} is not a directory", remedy="choose another with --home"
         )
     if status.st_uid != os.geteuid():
         raise HomeNotPrivate(
-            f"{str(path)!r} belongs to user {status.st_uid}, not to you",
-            remedy=f"run homeca as its owner, or `chown -R {os.geteuid()} {_word(path)}`",
+            f"{str(path)!r} belongs to user {_user(status.st_uid)}, not to you",
+            remedy=_as_owner(path, status.st_uid),
         )
     if status.st_mode & 0o077:
         raise HomeNotPrivate(
             f"{str(path)!r} has mode {stat.S_IMODE(status.st_mode):04o}: others can look inside",
             remedy=f"run `chmod 700 {_word(path)}`",
         )
+
+
+def _user(number: int) -> str:
+    """The name, where it has one."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _as_owner(path: Path, owner: int) -> str:
+    """Root could take it, but would lock out whoever uses it: others may still have to ask."""
+    user = _user(owner)
+    option = f"'#{owner}'" if user == str(owner) else user
+    if os.geteuid() == 0:
+        return f"run homeca as its owner: `sudo -u {option} homeca … --home {_word(path)}`"
+    return (
+        "run homeca as its owner, or, if it is to be yours, "
+        f"`sudo chown -R {os.geteuid()} {_word(path)}`"
+    )
 
 
 def _word(path: Path) -> str:
@@ -94,6 +145,7 @@ def write_whole(
     Without `replace` the name must be free: `link` decides, so two writers cannot both win.
     Raises: OutputExists, OutputFailed. Nothing but the finished file is left behind.
     """
+    refuse_no_file(path)
     # not made of the name, which may already be as long as a file system takes
     scratch = path.with_name(f".homeca.{os.getpid()}.{os.urandom(6).hex()}")
     try:
@@ -129,6 +181,36 @@ def write_whole(
         # a read-only disk refuses even what is not there to be removed
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+def refuse_no_file(path: Path) -> None:
+    """What appears under a name takes its place: /dev/null must not become a file, for everybody.
+
+    Raises: OutputFailed for a device, a pipe or a socket, also behind a link; for a name in /dev,
+            as /dev/stdout is one; for "" and "/", which name no file.
+    """
+    if not path.name:
+        raise OutputFailed(f"{str(path)!r} names no file", remedy="give the name of a file")
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # nothing is there, or it is told when it is opened
+        mode = stat.S_IFREG
+    is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    if not is_file or os.path.realpath(path.parent) == "/dev":
+        raise OutputFailed(
+            f"{str(path)!r} is no file: what is written would take its place",
+            remedy="name a file; where --out takes it, `-` is standard output",
+        )
+
+
+def refuse_closed_directory(path: Path) -> None:
+    """Before work whose result is to lie there. Raises: OutputFailed."""
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        why = "read-only disk" if is_on_read_only_disk(path) else "permission denied"
+        raise OutputFailed(
+            f"nothing can be written in {str(path)!r}: {why}",
+            remedy="name a file in a directory of yours",
+        )
 
 
 def is_on_read_only_disk(path: Path) -> bool:

@@ -27,20 +27,41 @@ from ca.files import (
     check_private,
     make_private_directory,
     read_bounded,
+    refuse_no_file,
     write_whole,
 )
 from ca.names.showing import shell_word, visible
 
 
 def default_home() -> Path:
-    """HOMECA_HOME, else /var/lib/homeca for root, else the user's data directory (XDG)."""
+    """HOMECA_HOME, else /var/lib/homeca for root, else the user's data directory (XDG).
+
+    Raises: ConfigurationError as `expanded` does.
+    """
     chosen = os.environ.get("HOMECA_HOME")
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(Path(chosen))
     if os.geteuid() == 0:
         return Path("/var/lib/homeca")
     data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local/share") / "homeca"
+    return (Path(data) if data else expanded(Path("~/.local/share"))) / "homeca"
+
+
+def expanded(path: Path) -> Path:
+    """~ and ~alice as a shell reads them.
+
+    Raises: ConfigurationError where the user is not known, as one by number alone, as in a
+            container, who has no HOME either.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        user = path.parts[0].removeprefix("~")
+        who = f"there is no user {visible(user)!r}" if user else "you have no home directory here"
+        raise ConfigurationError(
+            f"{who}, so {visible(str(path))!r} is nowhere",
+            remedy="name the CA's home in full: --home /PATH, or HOMECA_HOME",
+        ) from error
 
 
 #: By which a directory is known as a home: SQLite's record, a node's identity.
@@ -62,10 +83,12 @@ _OWN_DIRECTORIES = frozenset({"keys", "tpm"})
 
 
 def refuse_as_output(path: Path) -> None:
-    """No result takes the place of what a home lives on, --force or not.
+    """No result takes the place of what a home lives on, or of what is no file, --force or not.
 
-    Raises: UsageError for the record, the settings, a key or the TPM's state of any home.
+    Raises: UsageError for the record, the settings, a key or the TPM's state of any home;
+            OutputFailed for a device, a pipe, and what names no file.
     """
+    refuse_no_file(path)
     place = Path(os.path.realpath(path.parent))
     own = (place, path.name in _OWN_FILES), (place.parent, place.name in _OWN_DIRECTORIES)
     for home, is_own in own:
@@ -159,8 +182,14 @@ class Home(Struct, frozen=True):
         return self.path / ".crl.lock"
 
     def make(self) -> None:
-        """The directories, 0700. Raises: HomeNotPrivate, OutputFailed."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """The directories, 0700. Raises: HomeNotPrivate, OutputFailed, UsageError."""
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"the path {visible(str(self.path))!r} is not in UTF-8, and no record can be there",
+                remedy="name another --home",
+            ) from error
         for directory in (self.path, self.keys, self.certs, self.crl, self.profiles):
             make_private_directory(directory)
 
@@ -195,6 +224,11 @@ class Home(Struct, frozen=True):
                 remedy="restore it from a backup of this home: its keys are recorded under them",
             )
         return text
+
+    @property
+    def is_one(self) -> bool:
+        """Is there a CA, or a node of one?"""
+        return any((self.path / mark).exists() for mark in _MARKS)
 
     @property
     def has_record(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from ca.files import (
     locked_if_free,
     make_private_directory,
     read_bounded,
+    refuse_no_file,
     write_whole,
 )
 
@@ -78,6 +81,42 @@ def test_a_dangling_symlink_is_in_the_way_and_creates_nothing(tmp_path: Path) ->
     with pytest.raises(OutputExists):
         write_whole(link, b"ours", mode=0o600)
     assert list(tmp_path.iterdir()) == [link]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("kind", ["fifo", "socket", "link to a fifo"])
+def test_what_is_no_file_keeps_its_place(tmp_path: Path, kind: str, replace: bool) -> None:
+    path = tmp_path / "there"
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        os.mkfifo(tmp_path / "fifo")
+        path.symlink_to(tmp_path / "fifo")
+    before = path.lstat().st_ino
+    with pytest.raises(OutputFailed, match="is no file"):
+        write_whole(path, b"ours", mode=0o600, replace=replace)
+    assert path.lstat().st_ino == before
+
+
+@pytest.mark.parametrize("name", ["null", "full", "stdout", "something new"])
+def test_nothing_is_written_among_the_devices(name: str) -> None:
+    with pytest.raises(OutputFailed, match="is no file"):
+        refuse_no_file(Path("/dev") / name)
+
+
+def test_a_file_a_directory_and_what_is_not_there_are_no_devices(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file", tmp_path / "new", tmp_path / "not/there"):
+        refuse_no_file(path)
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_what_names_no_file_is_refused_in_these_words(path: str) -> None:
+    with pytest.raises(OutputFailed, match="names no file"):
+        write_whole(Path(path), b"", mode=0o600, replace=True)
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -173,8 +212,38 @@ def test_a_directory_that_others_can_enter_is_refused_with_the_command_that_clos
 def test_a_symlink_to_a_private_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "d")
-    with pytest.raises(HomeNotPrivate):
+    with pytest.raises(HomeNotPrivate, match="is a link") as refusal:
         make_private_directory(tmp_path / "link")
+    assert f"--home {tmp_path / 'd'}`" in refusal.value.remedy
+
+
+def test_nobody_else_can_put_another_directory_in_the_place_of_one(
+    tmp_path: Path, umask: int
+) -> None:
+    make_private_directory(tmp_path / "a/b/d")
+    for parent in (tmp_path / "a", tmp_path / "a/b"):
+        assert parent.stat().st_mode & 0o022 == 0
+
+
+def test_a_directory_of_somebody_else_is_left_to_them(tmp_path: Path) -> None:
+    """Root would be obeyed, and lock out whoever uses it: the way is named that does not."""
+    theirs = Path("/")
+    if os.geteuid() == 0:
+        theirs = tmp_path / "d"
+        theirs.mkdir(mode=0o700)
+        os.chown(theirs, pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(HomeNotPrivate, match=r"belongs to user (root|nobody), not to you") as told:
+        check_private(theirs)
+    assert ("sudo -u nobody homeca" in told.value.remedy) is (os.geteuid() == 0)
+    assert ("chown" in told.value.remedy) is (os.geteuid() != 0)
+
+
+@pytest.mark.parametrize("above", ["file", "dangling"])
+def test_what_is_above_a_directory_and_none_itself_is_named(tmp_path: Path, above: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(OutputFailed, match=f"{above}' cannot be made: Not a directory"):
+        make_private_directory(tmp_path / above / "d")
 
 
 def test_a_file_where_the_directory_should_be_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ca.errors import (
     VerificationFailed,
 )
 from ca.failpoints import failpoint
+from ca.names.showing import visible
 
 #: Exit statuses, by family; the first that fits. 0 is success, 2 also typer's usage errors.
 EXIT_STATUSES: tuple[tuple[type[HomecaError], int], ...] = (
@@ -109,8 +110,10 @@ def _run() -> int:
     except MemoryError:
         return _broken("this machine has no memory left for it", "end other programs, or add swap")
     except OSError as error:
-        problem = f"the system says: {error.strerror or error}"
-        return _broken(problem, "check disk space and modes", error)
+        named = error.filename
+        where = f" of {visible(os.fsdecode(named))!r}" if isinstance(named, str | bytes) else ""
+        problem = f"the system says{where}: {error.strerror or error}"
+        return _broken(problem, "check disk space and modes, and who owns it", error)
     except Exception as error:  # noqa: BLE001 - the last door: nobody else may show a traceback
         return _broken(
             f"homeca itself has a fault: {type(error).__name__}",

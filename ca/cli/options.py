@@ -15,7 +15,7 @@ import typer
 
 from ca.cli.output import warn
 from ca.errors import ConfigurationError, UsageError
-from ca.home import default_home
+from ca.home import default_home, expanded
 from ca.interfaces.values import Secret
 from ca.names.showing import shell_word
 
@@ -105,7 +105,7 @@ BelieveClockOption = Annotated[
 
 
 def chosen_home(home: Path | None) -> Path:
-    return (home if home is not None else default_home()).expanduser().absolute()
+    return (expanded(home) if home is not None else default_home()).absolute()
 
 
 def read_pin(pin_file: Path | None, *, key: str) -> Secret:

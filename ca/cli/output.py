@@ -63,7 +63,12 @@ def result(text: str) -> None:
 
 def result_file(path: Path) -> None:
     """A file that was made, on stdout: as it is called for a pipe, harmless on a terminal."""
-    result(visible(str(path)) if sys.stdout.isatty() else str(path))
+    if sys.stdout.isatty():
+        result(visible(str(path)))
+        return
+    sys.stdout.flush()  # a name is octets: it need not be text of any locale
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def good(text: str) -> str:

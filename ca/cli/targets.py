@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ca.errors import OutputExists, UsageError
+from ca.files import refuse_closed_directory
 from ca.home import refuse_as_output
 from ca.names.showing import visible
 
@@ -53,6 +54,8 @@ def _certificate_target(source: str, out: Path | None, *, many: bool) -> Path | 
         return out
     if source == STANDARD_STREAM:
         return None  # a request from a pipe goes back into the pipe
+    if not Path(source).name:
+        raise UsageError(f"{source!r} names no file", remedy="name the file of a request")
     return Path(source).with_name(name)
 
 
@@ -87,7 +90,9 @@ def require_free(
     force: bool,
     remedy: str = "choose another name with --out, or add --force",
 ) -> None:
-    """Raises: OutputExists; UsageError for a home's own file, or where there is no directory."""
+    """Raises: OutputExists; UsageError for a home's own file, or where there is no directory;
+    OutputFailed where nothing can be written: a certificate would be signed for nobody.
+    """
     refuse_as_output(target)
     if (target.exists() or target.is_symlink()) and not force:
         raise OutputExists(
@@ -98,3 +103,4 @@ def require_free(
         raise UsageError(
             f"there is no directory {visible(str(target.parent))!r}", remedy="make it first"
         )
+    refuse_closed_directory(target.parent)

@@ -28,7 +28,7 @@ from ca.errors import (
     UsageError,
     Violation,
 )
-from ca.files import sync_directory
+from ca.files import make_parents, sync_directory
 from ca.home import Home
 from ca.interfaces.ledger import LedgerEvent
 from ca.services.backup import remember
@@ -90,8 +90,9 @@ def restore(
                `database`; StoreError, OutputFailed.
     """
     _check_empty(home.path)
+    make_parents(home.path)
     with (
-        scratch_directory(_parent(home.path), f".{home.path.name}.restoring-") as scratch,
+        scratch_directory(home.path.parent, f".{home.path.name}.restoring-") as scratch,
         _reading(source, key) as reading,
     ):
         staged = Home(scratch / "home")
@@ -133,17 +134,6 @@ def _check_empty(path: Path) -> None:
             f"{str(path)!r} is not empty: a backup is restored into an empty home",
             remedy="name another --home, or move this one away first",
         )
-
-
-def _parent(path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputFailed(
-            f"the directory {str(path.parent)!r} cannot be made: {error.strerror}",
-            remedy="choose another place with --home",
-        ) from error
-    return path.parent
 
 
 @contextmanager

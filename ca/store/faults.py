@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from ca.errors import (
     StoreUnwritable,
 )
 from ca.files import is_on_read_only_disk
+from ca.names.showing import shell_word
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -145,6 +147,17 @@ def retried(act: Callable[_P, _T]) -> Callable[_P, _T]:
     return again
 
 
+def _closed_files(database: Path) -> tuple[Path, ...]:
+    """What this user may not write of an SQLite record: the two files beside it have the mode that
+    it had when they were made, and keep it when it is given another.
+    """
+    files = (database, *(Path(f"{database}-{end}") for end in ("wal", "shm")))
+    wanted = os.R_OK | os.W_OK
+    return tuple(
+        one for one in files if one.exists() and not os.access(one, wanted, effective_ids=True)
+    )
+
+
 def _translation(error: DBAPIError, database: str) -> StoreError:
     code = _code(error)
     # SQLITE_IOERR_WRITE is a SQLITE_IOERR: the first two words name the family
@@ -180,6 +193,13 @@ def _translation(error: DBAPIError, database: str) -> StoreError:
             f"the database {database!r} is on a read-only disk: {said}",
             remedy="copy the whole home to a disk that can be written (`cp -a`), and look at the "
             "copy with --home; sign only where it lives",
+        )
+    if closed := _closed_files(Path(database)) if family in _UNWRITABLE else ():
+        words = " ".join(shell_word(one) for one in closed)
+        return StoreUnwritable(
+            f"the database {database!r} cannot be written: {said}",
+            remedy=f"give yourself back what is to be written, `chmod u+rw {words}`, or run homeca "
+            "as its owner",
         )
     if family in _UNWRITABLE:
         return StoreUnwritable(

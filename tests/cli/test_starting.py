@@ -102,7 +102,7 @@ def test_a_fault_of_the_system_is_two_lines_and_a_traceback_only_when_asked_for(
     assert plain.returncode == 1
     assert plain.stderr.splitlines() == [
         "homeca: the system says: Input/output error [unforeseen]",
-        "   try: check disk space and modes",
+        "   try: check disk space and modes, and who owns it",
     ]
 
     debugging = start("", script="import os; os.environ['HOMECA_DEBUG'] = '1'\n" + FAILING)

@@ -21,12 +21,13 @@ from msgspec import Struct
 
 from ca.encoding.containers import MAX_CRLS_FILE, pem_pieces, read_crls
 from ca.encoding.inspect import read_crl
-from ca.errors import HomecaError, NotFound
+from ca.errors import HomecaError, NotFound, OutputFailed
 from ca.files import PUBLIC_FILE, locked, read_bounded, write_whole
 from ca.home import Home
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import CrlRecord, CrlTrace
 from ca.interfaces.store import CertificateStore
+from ca.names.showing import visible
 from ca.services.facility import PATIENCE
 from ca.services.ladder import standing_ladder
 from ca.services.publication import compare
@@ -59,6 +60,35 @@ def write_joined(ders: Iterable[bytes], directory: Path) -> Path:
     path = directory / JOINED
     write_whole(path, _joined(ders), mode=PUBLIC_FILE, replace=True)
     return path
+
+
+class Elsewhere:
+    """A second directory for the lists, whose troubles must not keep those in the home from being
+    cut: they run out, and what fetches them refuses everybody.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._error: OutputFailed | None = None
+
+    def write(self, writing: Callable[[Path], tuple[Path, ...]]) -> tuple[Path, ...]:
+        """What was written there; nothing more after a first failure: its files are of one cut."""
+        if self._directory is None or self._error is not None:
+            return ()
+        try:
+            return writing(self._directory)
+        except OutputFailed as error:
+            self._error = error
+            return ()
+
+    def tell(self, home: Home) -> None:
+        """Raises: OutputFailed when something could not be written."""
+        if self._error is not None:
+            raise OutputFailed(
+                f"{self._error.problem}; the lists in {visible(str(home.crl))!r} are cut",
+                remedy="mend that directory, its mode or the free space, and run `homeca crl` with "
+                "the same --out again",
+            ) from self._error
 
 
 def lists_in(path: Path) -> Mapping[bytes, bytes]:
@@ -149,6 +179,15 @@ def ends(home: Home, store: CertificateStore, *, at: datetime) -> Mapping[int, d
             ]
             found |= {issuer.id: max(times)} if times else {}
     return found
+
+
+def valid_now(
+    issuer: IssuerRecord, at_hand: Sequence[bytes], store: CertificateStore, *, at: datetime
+) -> bytes | None:
+    """Which of its lists at hand clients are to fetch; None where the record does not say."""
+    ladder = standing_ladder(store, issuer.id)
+    rung = ladder.current(at).sha256 if ladder is not None else None
+    return next((der for der in at_hand if hashlib.sha256(der).digest() == rung), None)
 
 
 def _is_over(der: bytes, at: datetime) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -31,9 +32,11 @@ from ca.names.showing import shell_word
 from ca.policy.revoking import check_revoking, worsens
 from ca.services.crl_files import (
     JOINED,
+    Elsewhere,
     lists_at_hand,
     predecessor,
     publishing,
+    valid_now,
     write_crls,
     write_joined,
 )
@@ -159,10 +162,12 @@ def cut_crls(
     ladder:    what ladders to cut, by role. Yields as each issuer's lists are on disk; the last
                step, openvpn.pem, is done when all have been taken.
     only:      which issuers' lists are cut; those of the others stay as they are.
-    directory: publish there as well.
+    directory: publish there as well. Where that cannot be written, everything in the home is
+               done before it is told.
     Raises:    ClockSuspect where something is to be cut, CustodyError, LintRefused, StoreError,
                OutputFailed.
     """
+    also = Elsewhere(directory)
     wanted = [issuer for issuer in facility.store.issuers() if issuer.has_key and only(issuer)]
     # where a ladder lasts for years, a year without an act is no reason for a timer to fail: with
     # nothing due it needs no clock, and where that cannot be believed it changes no file either
@@ -176,7 +181,6 @@ def cut_crls(
         facility.changing(*keys) if keys else nullcontext(),
         publishing(facility.home, facility.on_wait),
     ):
-        places = (facility.home.crl, *((directory,) if directory is not None else ()))
         joined: list[bytes] = []
         for authority in authorities(facility.store):
             # an issuer that has ended needs no list: nothing below it is valid any more
@@ -188,8 +192,10 @@ def cut_crls(
                 joined += at_hand
                 if issuer.is_elsewhere and at_hand:
                     # whichever node a client asks, it finds the lists of all
-                    for place in places:
-                        write_crls(issuer.slug, at_hand, place)
+                    write_crls(issuer.slug, at_hand, facility.home.crl)
+                if at_hand:  # there an earlier cut may not have come
+                    now = valid_now(issuer, at_hand, facility.store, at=facility.clock())
+                    also.write(partial(write_crls, issuer.slug, at_hand, current=now))
                 continue
             shape = ladder[issuer.role] if ladder is not None else None
             last = facility.store.last_crl(issuer.id)
@@ -199,11 +205,13 @@ def cut_crls(
             rungs = _cut(authority, shape, days[issuer.role], last, facility)
             ders = [rung.der for rung in rungs]
             joined += [before, *ders] if before is not None else ders
-            paths = [path for place in places for path in write_crls(issuer.slug, ders, place)]
-            yield Cut(authority=authority, crl=rungs[0], rungs=rungs, paths=tuple(paths))
+            paths = write_crls(issuer.slug, ders, facility.home.crl)
+            copies = also.write(partial(write_crls, issuer.slug, ders))
+            yield Cut(authority=authority, crl=rungs[0], rungs=rungs, paths=(*paths, *copies))
         if joined:
-            for place in places:
-                write_joined(joined, place)
+            write_joined(joined, facility.home.crl)
+            also.write(lambda place: (write_joined(joined, place),))
+    also.tell(facility.home)
 
 
 def _has_ended(issuer: IssuerRecord, *, at: datetime) -> bool:

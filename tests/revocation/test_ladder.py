@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import force_setattr
 
-from ca.errors import NotFound, StoreUnwritable
+from ca.errors import NotFound, OutputFailed, StoreUnwritable
 from ca.failpoints import arm
 from ca.files import locked_if_free
 from ca.interfaces.issuing import Role
@@ -216,6 +217,49 @@ def test_the_lists_are_published_in_another_directory_as_well(rig: Rig, tmp_path
     cut(rig, LADDER, directory=place)
     for path in (rig.path / "crl").iterdir():
         assert (place / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_directory_that_takes_no_lists_keeps_none_from_the_home(rig: Rig, tmp_path: Path) -> None:
+    """Else the lists of the home would run out, for the sake of a copy."""
+    place = tmp_path / "web"
+    place.mkdir()
+    os.mkfifo(place / "root.crl.pem")  # keeps everybody out, root as well
+    before = numbers(rig)
+    with pytest.raises(OutputFailed, match=r"root\.crl\.pem.* the lists in .* are cut"):
+        cut(rig, directory=place)
+    assert {name: number > before.get(name, 0) for name, number in numbers(rig).items()} == {
+        "root": True,
+        "intermediate-1": True,
+    }
+    assert lists(rig.path / "crl/openvpn.pem") == [
+        x509.load_der_x509_crl((rig.path / f"crl/{slug}.crl").read_bytes())
+        for slug in ("root", "intermediate-1")
+    ]
+    assert [path.name for path in place.iterdir()] == ["root.crl.pem"]
+
+
+def test_what_is_not_due_comes_into_another_directory_all_the_same(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """It may be new, or an earlier cut may have failed there; of a ladder, what is valid now."""
+    cut(rig, LADDER)
+    rig.clock.move(days=61)
+    assert advanced(rig)
+    place = tmp_path / "web"
+    place.mkdir()
+    with rig.facility() as facility:
+        assert not list(cut_crls(facility, days=CRL_DAYS, only=lambda _: False, directory=place))
+    for path in (rig.path / "crl").glob("*.crl"):
+        assert (place / path.name).read_bytes() == path.read_bytes()
+    assert (place / "openvpn.pem").read_bytes() == (rig.path / "crl/openvpn.pem").read_bytes()
+
+
+def numbers(rig: Rig) -> dict[str, int]:
+    """Of the newest list that the record has of each issuer."""
+    with rig.facility() as facility:
+        store = facility.store
+        last = {one.slug: store.last_crl(one.id) for one in store.issuers()}
+        return {slug: crl.number for slug, crl in last.items() if crl is not None}
 
 
 def fetched(rig: Rig) -> x509.CertificateRevocationList:

@@ -187,7 +187,7 @@ def refuse_no_file(path: Path) -> None:
     """What appears under a name takes its place: /dev/null must not become a file, for everybody.
 
     Raises: OutputFailed for a device, a pipe or a socket, also behind a link; for a name in /dev,
-            as /dev/stdout is one; for "" and "/", which name no file.
+            as /dev/stdout is one, or in /proc; for "" and "/", which name no file.
     """
     if not path.name:
         raise OutputFailed(f"{str(path)!r} names no file", remedy="give the name of a file")
@@ -196,7 +196,8 @@ def refuse_no_file(path: Path) -> None:
     except OSError:  # nothing is there, or it is told when it is opened
         mode = stat.S_IFREG
     is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-    if not is_file or os.path.realpath(path.parent) == "/dev":
+    place = os.path.realpath(path.parent)
+    if not is_file or place == "/dev" or place.startswith("/proc/"):
         raise OutputFailed(
             f"{str(path)!r} is no file: what is written would take its place",
             remedy="name a file; where --out takes it, `-` is standard output",

@@ -101,7 +101,7 @@ def test_what_is_no_file_keeps_its_place(tmp_path: Path, kind: str, replace: boo
     assert path.lstat().st_ino == before
 
 
-@pytest.mark.parametrize("name", ["null", "full", "stdout", "something new"])
+@pytest.mark.parametrize("name", ["null", "full", "stdout", "something new", "fd/63.crt"])
 def test_nothing_is_written_among_the_devices(name: str) -> None:
     with pytest.raises(OutputFailed, match="is no file"):
         refuse_no_file(Path("/dev") / name)

@@ -52,8 +52,8 @@ def _certificate_target(source: str, out: Path | None, *, many: bool) -> Path | 
                 remedy="give --out a directory",
             )
         return out
-    if source == STANDARD_STREAM:
-        return None  # a request from a pipe goes back into the pipe
+    if source == STANDARD_STREAM or Path(source).is_fifo():
+        return None  # a request from a pipe, as `<(…)` is one, goes back into the pipe
     if not Path(source).name:
         raise UsageError(f"{source!r} names no file", remedy="name the file of a request")
     return Path(source).with_name(name)

@@ -149,3 +149,24 @@ def test_what_is_no_file_is_not_replaced_by_one(
 def test_a_request_that_names_no_file_is_refused(house: House) -> None:
     said = run(house, "sign", ".", "--profile", "tls-server")
     assert (said.status, "names no file" in said.messages) == (2, True)
+
+
+def test_a_request_that_a_shell_puts_in_place_of_a_file_goes_back_into_the_pipe(
+    house: House,
+) -> None:
+    """Not beside it: /dev/fd takes no file, and the certificate would be signed for nobody."""
+    ours, theirs = os.pipe()
+    os.write(theirs, house.file("nas.csr").read_bytes())
+    os.close(theirs)
+    done = subprocess.run(
+        Homeca.argv("sign", f"/dev/fd/{ours}", "--profile", "tls-server"),
+        cwd=house.place,
+        env=house.homeca.environment,
+        pass_fds=[ours],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(ours)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"-----BEGIN CERTIFICATE-----")

@@ -36,23 +36,15 @@ def test_two_bad_requests_among_fifty_cost_only_themselves(rig: Rig, tmp_path: P
 
 
 def test_a_certificate_that_cannot_be_written_stops_no_other(rig: Rig, tmp_path: Path) -> None:
-    """Beside a request under /proc/self/fd nothing can be made, which only the attempt shows."""
-    home = Homeca(rig.path)
-    for name in ("d0", "d1", "d2"):
-        (tmp_path / f"{name}.csr").write_bytes(request_der(name))
-    requests = (tmp_path / "d0.csr", "/proc/self/fd/0", tmp_path / "d2.csr")
-    with (tmp_path / "d1.csr").open("rb") as stdin:
-        done = subprocess.run(
-            home.argv("sign", *requests, "--profile", "vpn-client"),
-            env=home.environment,
-            stdin=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    """A directory of that name gives way to nobody, not even with --force."""
+    requests = [tmp_path / f"{name}.csr" for name in ("d0", "d1", "d2")]
+    for path in requests:
+        path.write_bytes(request_der(path.stem))
+    (tmp_path / "d1.crt").mkdir()
+    done = Homeca(rig.path).run("sign", *requests, "--profile", "vpn-client", "--force")
     assert done.returncode == 1
-    assert sorted(path.name for path in tmp_path.glob("*.crt")) == ["d0.crt", "d2.crt"]
+    made = [path.name for path in tmp_path.glob("*.crt") if path.is_file()]
+    assert sorted(made) == ["d0.crt", "d2.crt"]
     rows = rig.rows()
     assert [row.state for row in rows] == [State.ISSUED] * 3
     assert f"homeca show {rows[1].serial:X}" in done.stderr

@@ -185,7 +185,13 @@ def read_password(path: Path) -> Secret:
     return _from_file(path, what="password", limit=PASSWORD_LIMIT)
 
 
+#: What pipes gave. They give it once, and a ceremony needs the PIN again to use its new key.
+_GIVEN: dict[Path, Secret] = {}
+
+
 def _from_file(path: Path, *, what: str = "PIN", limit: int = PIN_LIMIT) -> Secret:
+    if path in _GIVEN:
+        return _GIVEN[path]
     try:
         # a pipe that nobody writes to would be waited for before it could be looked at
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -216,7 +222,10 @@ def _from_file(path: Path, *, what: str = "PIN", limit: int = PIN_LIMIT) -> Secr
             remedy=f"see that something writes into it, or write the {what} into a file of "
             "mode 0600",
         )
-    return Secret(_stripped(octets, what=what, limit=limit))
+    secret = Secret(_stripped(octets, what=what, limit=limit))
+    if stat.S_ISFIFO(mode):
+        _GIVEN[path] = secret
+    return secret
 
 
 def _read_out(descriptor: int, limit: int) -> bytes:

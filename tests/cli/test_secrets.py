@@ -13,7 +13,8 @@ import pytest
 
 from ca.cli.options import new_pin, read_password, read_pin
 from ca.errors import ConfigurationError, HomecaError
-from tests.interop.homeca import CHECKOUT
+from tests.interop.homeca import CHECKOUT, Homeca
+from tests.interop.programs import require
 
 READ = """
 import sys
@@ -78,6 +79,25 @@ def test_what_a_shell_puts_in_place_of_a_file_is_read(given: str, said: str) -> 
     )
     assert done.stdout == said, done.stderr
     assert ("gives no password" in done.stderr) == (not said)
+
+
+def test_a_ceremony_takes_its_pin_out_of_a_pipe(tmp_path: Path) -> None:
+    """As a password manager gives it, once; the new key is used with it as soon as it is made."""
+    require("swtpm")
+    homeca = Homeca(tmp_path / "home")
+    given = 'exec "$@" --key ec-p256 --pin --pin-file <(echo "horse battery")'
+    for ceremony in (("init-root", "--name", "Pipe"), ("init-intermediate",)):
+        done = subprocess.run(
+            ["bash", "-c", given, "bash", *homeca.argv(*ceremony)],
+            env=homeca.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "has a PIN" in homeca.run("schedule").stderr
 
 
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:

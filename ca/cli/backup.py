@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ca.cli.opening import facility, opening
+from ca.cli.opening import facility, opening, owner_above
 from ca.cli.options import HomeOption, JsonOption, TpmOption, chosen_home, read_passphrase
 from ca.cli.output import document, good, result, say, warn, when
 from ca.cli.progress import Progress
@@ -189,6 +189,7 @@ def restore(
         opening(home, tpm, None),
         checkpoints=tuple(_text(path, _FILE_LIMIT) for path in checkpoint or []),
     )
+    given_back = owner_above(place.path)
     made = restore_home(
         file,
         _with(file, identity, passphrase_file),
@@ -202,6 +203,8 @@ def restore(
         database=database,
         at=system_clock(),
     )
+    if given_back is not None:
+        warn(given_back)
     if as_json:
         document(
             home=str(place.path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from ca.interfaces.custody import CustodyKind
 from ca.interfaces.issuing import IssuerState, Settlement
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Clock, Secret, serial_text
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.wiring import Opening, open_facility, open_settings, open_store, system_clock
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def facility(
     owner_file: Path | None = None,
 ) -> Iterator[Facility]:
     """The CA, open; what a crash had left behind is settled and said."""
+    given_back = owner_above(chosen_home(home)) if create else None
     with open_facility(
         replace(
             opening(home, tpm, pin_file),
@@ -62,6 +64,25 @@ def facility(
         on_settled=report_settlement,
     ) as found:
         yield found
+    if given_back is not None:
+        warn(given_back)
+
+
+def owner_above(home: Path) -> str | None:
+    """What root is to be told who makes a home where another user's things are: that user can
+    neither use it, nor put anything beside it. To be asked before it is made.
+    """
+    if os.geteuid() != 0 or os.path.lexists(home / "homeca.db"):
+        return None
+    first = next((one for one in reversed((home, *home.parents)) if not one.exists()), home)
+    owner = first.parent.stat().st_uid
+    if owner == 0:
+        return None
+    return (
+        f"{visible(str(home))} is root's, and {visible(str(first.parent))} is not: "
+        f"`chown -R --reference={shell_word(first.parent)} {shell_word(first)}` gives it to "
+        "whoever that belongs to"
+    )
 
 
 def report_settlement(settlement: Settlement) -> None:

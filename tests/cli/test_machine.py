@@ -6,6 +6,7 @@ Whoever runs these tests as root is asked to do without the power to go past eve
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import subprocess
@@ -170,3 +171,30 @@ def test_a_request_that_a_shell_puts_in_place_of_a_file_goes_back_into_the_pipe(
     os.close(ours)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+@pytest.mark.parametrize("command", ["init-root", "restore"])
+def test_root_hears_how_a_home_is_given_to_whom_it_is_for(house: House, command: str) -> None:
+    """Where root is not who made it, nobody is told, and nothing has to be given."""
+    theirs = house.place / "theirs"
+    theirs.mkdir()
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(theirs, pwd.getpwnam("nobody").pw_uid, -1)
+    phrase = house.place / "phrase"
+    phrase.touch(0o600)
+    phrase.write_text("as long as it has to be\n")
+    given: tuple[str | Path, ...] = ("--name", "X", "--key", "ec-p256")
+    if command == "restore":
+        given = (house.place / "b.age", "--passphrase-file", phrase)
+        assert run(house, "backup", *given).status == 0
+
+    said = run(house, command, *given, "--home", theirs / "share/homeca")
+
+    told = re.search(r"`(chown [^`]+)`", said.messages)
+    assert (said.status, told is not None) == (0, is_root), said.messages
+    if told is not None:
+        subprocess.run(shlex.split(told[1]), check=True, timeout=10)
+    assert {path.stat().st_uid for path in theirs.rglob("*")} == {theirs.stat().st_uid}
+    again = run(house, command, *given, "--home", house.place / "own/homeca")
+    assert (again.status, "chown" in again.messages) == (0, False)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ca.interfaces.issuing import IssuerRecord
+    from ca.services.cutting import Cut
     from ca.services.facility import Facility
     from ca.services.ladder import Shape
-    from ca.services.revocation import Cut
     from ca.settings import Settings
 
 #: nextUpdate after thisUpdate. A root's list changes once in years; 12 months is the longest a
@@ -43,7 +43,7 @@ class CutWish(Struct, frozen=True, kw_only=True):
 def cut_all(found: Facility, wish: CutWish) -> Iterator[Cut]:
     """As the options, else homeca.toml, else the ladder that stands, else the defaults say."""
     from ca.services.crl_files import is_due
-    from ca.services.revocation import cut_crls
+    from ca.services.cutting import cut_crls
 
     now = found.clock()
 

@@ -29,9 +29,9 @@ from ca.interfaces.values import serial_text
 from ca.names.showing import many, visible
 
 if TYPE_CHECKING:
+    from ca.services.cutting import Cut
     from ca.services.facility import Facility
     from ca.services.lost import Effect
-    from ca.services.revocation import Cut
 
 _REASONS = tuple(reason for reason in Reason if reason is not Reason.CERTIFICATE_HOLD)
 

@@ -27,8 +27,8 @@ from ca.interfaces.values import serial_text
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
+    from ca.services.cutting import Cut
     from ca.services.facility import Facility
-    from ca.services.revocation import Cut
 
 _REASONS = ", ".join(reason.value for reason in Reason)
 

@@ -23,9 +23,9 @@ from ca.ledger.keeper import Keeper
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.ceremony.root import init_root
+from ca.services.cutting import cut_crls
 from ca.services.facility import Facility
 from ca.services.issuance import Issued
-from ca.services.revocation import cut_crls
 from ca.wiring import Opening, kept_settings, open_facility, steady, system_clock
 from tests.faults.worlds import SECRET
 from tests.services.rig import CRL_DAYS, issue, order

@@ -239,6 +239,7 @@ def warm() -> None:
         "ca.services.ceremony.foreign_root",
         "ca.services.ceremony.intermediate",
         "ca.services.ceremony.root",
+        "ca.services.cutting",
         "ca.services.inspection",
         "ca.services.issuance",
         "ca.services.revocation",

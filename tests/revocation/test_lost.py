@@ -13,8 +13,9 @@ import pytest
 
 from ca.errors import ClockSuspect, NotFound, RevocationRefused
 from ca.interfaces.revocation import Reason
+from ca.services.cutting import cut_crls
 from ca.services.lost import certificates_of, lose
-from ca.services.revocation import cut_crls, revoke
+from ca.services.revocation import revoke
 from ca.services.standing import standing
 from tests.house import House, make_request
 from tests.interop.homeca import Homeca

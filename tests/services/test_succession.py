@@ -11,12 +11,12 @@ from ca.interfaces.issuing import CertificateQuery, IssuerState, Role
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.crl_files import JOINED, is_due
+from ca.services.cutting import cut_crls
 from ca.services.issuer_standing import concerns_of_issuer
 from ca.services.ladder import Shape
 from ca.services.premises import Concern
 from ca.services.profile_signing import sign_profile
 from ca.services.reminding import deadlines
-from ca.services.revocation import cut_crls
 from ca.services.standing import standing
 from tests.services.rig import CRL_DAYS, Rig
 

@@ -30,7 +30,7 @@ def _below_etc(facts: KitFacts, template: str) -> Iterator[File]:
         template,
         facts,
         identity=facts.identity,
-        more_identities=tuple(enumerate(facts.identities[1:], 2)),
+        more_identities=tuple((str(n), one) for n, one in enumerate(facts.identities[1:], 2)),
     )
     yield pem_file(f"swanctl/x509/{facts.stem}.crt", [facts.leaf])
     yield pem_file(f"swanctl/x509ca/{facts.ca_stem}-root.crt", [facts.root])

@@ -15,6 +15,7 @@ from ca.encoding import ledger as details
 from ca.errors import CrlSuperseded, StateConflict
 from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import CrlRecord, CrlTrace
+from ca.store.engine import CONDITIONAL
 from ca.store.issuers import lock_issuer
 from ca.store.ledger import Act, LedgerRows
 from ca.store.tables import crls
@@ -106,6 +107,7 @@ class CrlRows(LedgerRows):
                 update(crls)
                 .where(crls.c.issuer_id == rungs[0].issuer_id, crls.c.der.is_not(None))
                 .values(der=None)
+                .execution_options(**{CONDITIONAL: True})
             )
             for crl in rungs:
                 _fill(act, crl, is_kept=crl is rungs[0])
@@ -148,6 +150,7 @@ def _fill(act: Act, crl: CrlRecord, *, is_kept: bool) -> None:
             sha256=sha256,
             der=crl.der if is_kept else None,
         )
+        .execution_options(**{CONDITIONAL: True})
     )
     if recorded.rowcount != 1:
         raise StateConflict(

@@ -22,6 +22,7 @@ from ca.errors import (
     HomeMissing,
     HomeNotPrivate,
     SettingsMalformed,
+    StoreDamaged,
     StoreNotDurable,
     StoreUnwritable,
 )
@@ -64,6 +65,9 @@ _OLDEST_SERVER = 150000
 _TRANSACTIONS_TIMED = 170000
 
 _READ_ONLY = "homeca_read_only"
+
+#: Execution option of an UPDATE that may find no row to change.
+CONDITIONAL = "homeca_conditional"
 
 #: An arbitrary number all homeca processes agree on: who migrates a PostgreSQL database.
 _MIGRATION_LOCK = 0x686F6D65
@@ -235,7 +239,31 @@ def _engine(url: URL, *, patience: float, migrating: bool = False) -> Engine:
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
                 )
 
+    if not migrating:
+        event.listen(engine, "after_cursor_execute", _require_change)
     return engine
+
+
+def _require_change(
+    _connection: Connection,
+    cursor: Any,
+    _statement: str,
+    parameters: Any,
+    context: Any,
+    executemany: bool,
+) -> None:
+    """A row that was to be written was: a trigger or rule of somebody else's may swallow it, of
+    which neither database says a word. Raises: StoreDamaged.
+    """
+    if context is None or not (context.isinsert or context.isupdate):
+        return
+    wanted = len(parameters) if executemany else 1
+    if cursor.rowcount < wanted and not context.execution_options.get(CONDITIONAL):
+        raise StoreDamaged(
+            "the database took a change and did not make it: something was added to it that "
+            "swallows what homeca records",
+            remedy="run `homeca check`, which names it",
+        )
 
 
 def _check_server(connection: Any, shown: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from contextlib import closing
 
 import pytest
 
+from ca.errors import StoreError
 from ca.interfaces.store import Fault
+from ca.interfaces.values import Serial
 from ca.store.repository import SqlStore, open_store
 from tests.postgresql.cluster import Cluster, program
 from tests.postgresql.test_database import name_of
-from tests.store.making import active_issuer, issue
+from tests.store.making import active_issuer, entry_of, issue, revocation
 from tests.store.test_shape import OLDER, at_revision
 
 #: What somebody did → what is said of it. The remedy's statements put it right.
@@ -43,6 +46,8 @@ MENDED_BY_SQL = {
     "ALTER TABLE ledger ADD CONSTRAINT fewer CHECK (seq < 9)": "'fewer'",
 }  # fmt: skip
 
+SWALLOWING = re.compile("swallow|TO revocations DO INSTEAD NOTHING")
+
 #: The same for what a statement does not bring back.
 MENDED_BY_HAND = {
     "ALTER TABLE revocations SET UNLOGGED": "but 'UNLOGGED TABLE'",
@@ -60,6 +65,19 @@ MENDED_BY_HAND = {
 def changed(place: str) -> tuple[Fault, ...]:
     with closing(open_store(place)) as store:
         return store.changed_rules()
+
+
+@pytest.mark.parametrize("script", [one for one in MENDED_BY_SQL if SWALLOWING.search(one)])
+def test_a_revocation_that_the_database_swallows_is_not_called_recorded(
+    postgresql: Cluster, store: SqlStore, place: str, script: str
+) -> None:
+    issuer = active_issuer(store)
+    issue(store, issuer, 1)
+    before = len(list(store.ledger()))
+    postgresql.run(script, name_of(place))
+    with pytest.raises(StoreError, match="swallows|cannot perform INSERT"):
+        store.revoke(issuer, Serial(1), revocation(), entry=entry_of(1))
+    assert len(list(store.ledger())) == before
 
 
 def said(found: tuple[Fault, ...]) -> str:

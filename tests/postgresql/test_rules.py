@@ -75,7 +75,7 @@ def test_a_revocation_that_the_database_swallows_is_not_called_recorded(
     issue(store, issuer, 1)
     before = len(list(store.ledger()))
     postgresql.run(script, name_of(place))
-    with pytest.raises(StoreError, match="swallows|cannot perform INSERT"):
+    with pytest.raises(StoreError, match=r"swallows|cannot perform INSERT"):
         store.revoke(issuer, Serial(1), revocation(), entry=entry_of(1))
     assert len(list(store.ledger())) == before
 

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from ca.errors import CustodyError, SettingsMalformed, Violation
+from ca.errors import (
+    ConfigurationError,
+    CustodyError,
+    HomeMissing,
+    SettingsMalformed,
+    Violation,
+)
 from ca.failpoints import failpoint
 from ca.files import check_private, read_bounded
 from ca.home import Home
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from ca.services.facility import Facility
     from ca.services.requesting import Device
     from ca.services.restoring import Witness
+    from ca.store.repository import SqlStore
 
 
 def system_clock() -> datetime:
@@ -114,13 +121,55 @@ def open_store(
     if settings.database is None:
         opened = open_sql_store(home.database, create=create)
     else:
-        check_private(home.path)
-        if create:
-            home.make_node()
-        node = Node(identity=home.node_identity(), name=socket.gethostname() or "unnamed")
-        opened = open_sql_store(settings.database, create=create, node=node)
+        opened = _open_shared(home, settings.database, create=create)
     with closing(opened) as store:
         yield store
+
+
+def _open_shared(home: Home, database: str, *, create: bool) -> SqlStore:
+    """A record that others may share: this home is one of its nodes."""
+    from ca.store.repository import open_store as open_sql_store
+
+    check_private(home.path)
+    if create:
+        home.make_node()
+    node = Node(identity=home.node_identity(), name=socket.gethostname() or "unnamed")
+    try:
+        return open_sql_store(database, create=create, node=node)
+    except HomeMissing as error:
+        if not home.has_record:
+            raise
+        raise HomeMissing(error.problem, remedy=TAKE_ALONG) from error
+
+
+#: Where homeca.toml names another database than the one that has the record.
+TAKE_ALONG = "run `homeca move`: the record is still in the home's own homeca.db"
+
+
+def move_record(
+    home: Home, source: Path, *, on_certificates: Callable[[int], None]
+) -> tuple[int, str]:
+    """The record in an SQLite file to the database server that homeca.toml names.
+
+    Returns: how many certificates, and the new place without its secrets.
+    Raises:  ConfigurationError, HomeMissing, StateConflict, StoreError.
+    """
+    from ca.store.moving import take_over
+    from ca.store.repository import open_store as open_sql_store
+
+    settings = open_settings(home)
+    if settings.database is None or record_directory(home, settings) is not None:
+        raise ConfigurationError(
+            f"{str(home.settings)!r} names no database server that the record could move to",
+            remedy='write `database = "postgresql://…"` into it; a file is moved as files are, '
+            "while no homeca runs",
+        )
+    with (
+        closing(open_sql_store(source)) as old,
+        closing(_open_shared(home, settings.database, create=True)) as new,
+    ):
+        count = take_over(new, old, at=system_clock(), on_certificates=on_certificates)
+    return count, spelled(settings.database)
 
 
 def open_custody(
@@ -211,6 +260,8 @@ def open_facility(
     settings = open_settings(home)
     with open_store(home, settings, create=create) as store:
         if create and not store.issuers():  # the server's database may be another, or an empty one
+            if settings.database is not None and home.has_record:
+                raise HomeMissing("the database that homeca.toml names is empty", remedy=TAKE_ALONG)
             home.refuse_lost_record()
         home.make_published()
         custody = cache(lambda: open_custody(opening, home, settings, store))

@@ -21,6 +21,7 @@ MODULES = {
     "lost": ("lost",),
     "crl": ("crl",),
     "backup": ("backup", "restore", "drill"),
+    "moving": ("move",),
     "schedule": ("schedule",),
     "reports": ("list", "show", "status", "export"),
     "verification": ("verify", "lint", "check"),

@@ -57,7 +57,9 @@ class Told(Struct):
         if entry.issuer_id is not None:
             self.issuers.setdefault(entry.issuer_id, ToldIssuer()).tell(entry)
         elif entry.event == LedgerEvent.CUSTODY:
-            self.custodies[_node(entry)] = entry.details
+            if node := _node(entry):  # a record that was one home's alone became this one's
+                self.custodies.pop("", None)
+            self.custodies[node] = entry.details
 
     def contradictions(self, store: CertificateStore) -> Iterator[Violation]:
         """Where the record says something else, or nothing."""

@@ -17,7 +17,7 @@ from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.nodes import Node
 from ca.interfaces.values import Serial, Validity, serial_text
 from ca.store.faults import is_duplicate
-from ca.store.ledger import LedgerRows
+from ca.store.ledger import Act, LedgerRows
 from ca.store.nodes import custody_of, joined, labels, of_node
 from ca.store.tables import custody, issuers, nodes
 
@@ -48,31 +48,7 @@ class IssuerRows(LedgerRows):
         """A new row, unless the newest already says the same."""
         with self._act() as act:
             if _custody(act.connection, self._node) != kept:
-                act.connection.execute(
-                    insert(custody).values(
-                        kind=kept.kind,
-                        tcti=kept.tcti,
-                        manufacturer=kept.manufacturer,
-                        model=kept.model,
-                        firmware=kept.firmware,
-                        srk_public=kept.srk_public,
-                        recorded_at=at,
-                        node_id=joined(act, self._node, at=at),
-                    )
-                )
-                act.note(
-                    LedgerEvent.CUSTODY,
-                    details.custody(
-                        kind=kept.kind.value,
-                        tcti=kept.tcti,
-                        manufacturer=kept.manufacturer,
-                        model=kept.model,
-                        firmware=kept.firmware,
-                        srk_public=kept.srk_public,
-                        node=self._node.identity if self._node is not None else None,
-                    ),
-                    at=at,
-                )
+                keep_custody(act, kept, self._node, at=at)
 
     def issuers(self) -> tuple[IssuerRecord, ...]:
         """All but abandoned ones, oldest first."""
@@ -238,6 +214,35 @@ def check_may_sign(connection: Connection, issuer_id: int, node: Node | None) ->
             f"the issuer {found.slug!r} is {found.state.value!r} and signs no certificates",
             remedy="sign with an active issuer: `homeca status` lists them",
         )
+
+
+def keep_custody(act: Act, kept: Custody, node: Node | None, *, at: datetime) -> None:
+    """Where a node's keys lie from now on, and the entry about it."""
+    act.connection.execute(
+        insert(custody).values(
+            kind=kept.kind,
+            tcti=kept.tcti,
+            manufacturer=kept.manufacturer,
+            model=kept.model,
+            firmware=kept.firmware,
+            srk_public=kept.srk_public,
+            recorded_at=at,
+            node_id=joined(act, node, at=at),
+        )
+    )
+    act.note(
+        LedgerEvent.CUSTODY,
+        details.custody(
+            kind=kept.kind.value,
+            tcti=kept.tcti,
+            manufacturer=kept.manufacturer,
+            model=kept.model,
+            firmware=kept.firmware,
+            srk_public=kept.srk_public,
+            node=node.identity if node is not None else None,
+        ),
+        at=at,
+    )
 
 
 def lock_issuer(connection: Connection, issuer_id: int) -> None:

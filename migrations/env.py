@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from ca.store.tables import metadata
+from ca.store.rules import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

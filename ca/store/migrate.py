@@ -1,4 +1,4 @@
-"""Running `migrations/`, and proving that they build exactly the tables of `ca.store.tables`.
+"""Running `migrations/`, and proving that they build exactly the tables of `ca.store.rules`.
 
 python -m ca.store.migrate check [URL]          on SQLite, and on the database at URL as well
 python -m ca.store.migrate draft "what it does" writes the next migration, to be read and named
@@ -25,13 +25,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ca.errors import HomecaError, SchemaMismatch, StoreDamaged
 from ca.resources import resource
 from ca.store.engine import Database, connect
+from ca.store.rules import metadata
 from ca.store.schema import REVISION, revision
 from ca.store.shape import deviations, shape_there, written
-from ca.store.tables import metadata
-
-for _index in (index for table in metadata.tables.values() for index in table.indexes):
-    # see `ca.store.tables._partial`
-    _index.dialect_options["postgresql"]["where"] = _index.dialect_options["sqlite"]["where"]
 
 
 def upgrade(database: Database, found: str | None) -> None:
@@ -61,7 +57,7 @@ def upgrade(database: Database, found: str | None) -> None:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What the database has other than `ca.store.tables` would: [] when they are the same.
+    """What the database has other than `ca.store.rules` would: [] when they are the same.
 
     Alembic compares CHECK constraints by name and partial indices not by their condition, so
     on SQLite, which keeps its DDL word for word, the words are compared as well.

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Select, Table, delete, func, insert, select
 from ca.errors import StateConflict, StoreDamaged
 from ca.store.issuers import keep_custody
 from ca.store.nodes import joined
-from ca.store.tables import certificates, issuers, ledger, metadata, nodes
+from ca.store.rules import metadata  # with what refers to what, and so the order of tables
+from ca.store.tables import certificates, issuers, ledger, nodes
 
 if TYPE_CHECKING:
     from ca.store.repository import SqlStore

@@ -1,31 +1,19 @@
-"""The tables: typed Core tables with every rule the database can hold by itself.
-
-Three rules matter most. A serial is unique among all issuers and its row never returns to an
-earlier state (triggers in `migrations/`). At most one revocation line per serial is open. Nothing
-is deleted. `migrations/` must build exactly these; `python -m ca.store.migrate` compares them.
-"""
+"""The tables: what a row is. What it must satisfy is in `ca.store.rules`."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import (
-    CheckConstraint,
     Column,
     ForeignKey,
-    ForeignKeyConstraint,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     Named,
     Table,
     Text,
-    TextClause,
     TypedColumns,
-    UniqueConstraint,
     text,
 )
 
@@ -45,21 +33,6 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def _octets(column: str, lengths: str) -> CheckConstraint:
-    return CheckConstraint(f"length({column}) IN ({lengths})", name=column)
-
-
-def _partial(name: str, *columns: Column[Any], where: TextClause, unique: bool = False) -> None:
-    """An index of some rows. `ca.store.migrate` says so for PostgreSQL as well: to name its
-    dialect here would import it at every start, a tenth of what this room costs."""
-    Index(name, *columns, unique=unique, sqlite_where=where)
-
-
 class NodeColumns(TypedColumns):
     """A home that shares this database, from its first row in it."""
 
@@ -69,14 +42,7 @@ class NodeColumns(TypedColumns):
     joined_at: Named[datetime] = Column(UtcTime)
 
 
-nodes = Table(
-    "nodes",
-    metadata,
-    NodeColumns,
-    UniqueConstraint("identity"),
-    _octets("identity", "32"),
-    sqlite_strict=True,
-)
+nodes = Table("nodes", metadata, NodeColumns, sqlite_strict=True)
 
 
 class CustodyColumns(TypedColumns):
@@ -96,9 +62,7 @@ class CustodyColumns(TypedColumns):
     node_id: Named[int | None] = Column(ForeignKey("nodes.id"))
 
 
-custody = Table(
-    "custody", metadata, CustodyColumns, _one_of("kind", CustodyKind), sqlite_strict=True
-)
+custody = Table("custody", metadata, CustodyColumns, sqlite_strict=True)
 
 
 class IssuerColumns(TypedColumns):
@@ -127,28 +91,7 @@ class IssuerColumns(TypedColumns):
     node_id: Named[int | None] = Column(ForeignKey("nodes.id"))
 
 
-_STANDING = text("state <> 'abandoned'")
-_STANDING_ROOT = text("state <> 'abandoned' AND role = 'root'")
-
-issuers = Table(
-    "issuers",
-    metadata,
-    IssuerColumns,
-    _one_of("role", Role),
-    _one_of("state", IssuerState),
-    _octets("serial", "20"),
-    CheckConstraint("state <> 'pending' OR certificate IS NULL", name="pending"),
-    CheckConstraint(
-        "state IN ('pending', 'abandoned') OR (certificate IS NOT NULL AND serial IS NOT NULL"
-        " AND not_before IS NOT NULL AND not_after IS NOT NULL)",
-        name="certified",
-    ),
-    CheckConstraint("not_before <= not_after", name="validity"),
-    sqlite_strict=True,
-)
-_partial("uq_issuers_slug", issuers.c.slug, where=_STANDING, unique=True)
-_partial("uq_issuers_subject", issuers.c.subject, where=_STANDING, unique=True)
-_partial("uq_issuers_root", issuers.c.role, where=_STANDING_ROOT, unique=True)
+issuers = Table("issuers", metadata, IssuerColumns, sqlite_strict=True)
 
 
 class ProfileColumns(TypedColumns):
@@ -158,7 +101,7 @@ class ProfileColumns(TypedColumns):
     text: Named[str] = Column(Text)
 
 
-profiles = Table("profiles", metadata, ProfileColumns, _octets("sha256", "32"), sqlite_strict=True)
+profiles = Table("profiles", metadata, ProfileColumns, sqlite_strict=True)
 
 
 class CertificateColumns(TypedColumns):
@@ -189,44 +132,12 @@ class CertificateColumns(TypedColumns):
     der: Named[bytes | None] = Column(LargeBinary)
 
 
-certificates = Table(
-    "certificates",
-    metadata,
-    CertificateColumns,
-    UniqueConstraint("serial", "issuer_id"),  # serial first: it also finds a serial alone
-    _one_of("state", State),
-    _octets("serial", "20"),
-    _octets("replaces", "20"),
-    _octets("spki_sha256", "32"),
-    _octets("request_sha256", "0, 32"),
-    # a reserved serial has no TBS, a failed one may have one, all others have
-    CheckConstraint("state = 'failed' OR (state = 'reserved') = (tbs IS NULL)", name="tbs"),
-    CheckConstraint(
-        "(tbs IS NULL) = (profile_sha256 IS NULL) AND (tbs IS NULL) = (spki_sha256 IS NULL)"
-        " AND (tbs IS NULL) = (not_before IS NULL) AND (tbs IS NULL) = (not_after IS NULL)",
-        name="intent",
-    ),
-    CheckConstraint(
-        "(state = 'issued') = (der IS NOT NULL) AND (state = 'issued') = (issued_at IS NOT NULL)",
-        name="issued",
-    ),
-    CheckConstraint("not_before <= not_after", name="validity"),
-    sqlite_strict=True,
-)
-#: One space of numbers for all issuers of all nodes: two machines that draw the same serial, as
-#: clones with the same random state would, are told so by the database.
-Index("uq_certificates_serial", certificates.c.serial, unique=True)
-Index("ix_certificates_spki_sha256", certificates.c.spki_sha256)
-Index("ix_certificates_changed_at", certificates.c.changed_at)
-_RENEWAL = text("replaces IS NOT NULL")
-_partial("ix_certificates_replaces", certificates.c.replaces, where=_RENEWAL)
+certificates = Table("certificates", metadata, CertificateColumns, sqlite_strict=True)
 
 #: Partial on purpose: `counts` and `open_serials` write these conditions out and are answered
 #: from the index alone, while a listing, whose states are bound parameters, keeps to its order.
 ISSUED = text("state = 'issued'")
 NOT_ISSUED = text("state <> 'issued'")
-_partial("ix_certificates_expiry", certificates.c.not_after, where=ISSUED)
-_partial("ix_certificates_other", certificates.c.state, certificates.c.not_after, where=NOT_ISSUED)
 
 
 class RevocationColumns(TypedColumns):
@@ -247,37 +158,7 @@ class RevocationColumns(TypedColumns):
     entry: Named[bytes] = Column(LargeBinary)
 
 
-_OPEN = text("ended_at IS NULL")
-_ENDED = text("ended_at IS NOT NULL")
-
-revocations = Table(
-    "revocations",
-    metadata,
-    RevocationColumns,
-    ForeignKeyConstraint(
-        ["serial", "issuer_id"], ["certificates.serial", "certificates.issuer_id"]
-    ),
-    _one_of("reason", Reason),
-    _octets("serial", "20"),
-    CheckConstraint("length(entry) > 0", name="entry"),
-    CheckConstraint("ended_at IS NULL OR reason = 'certificateHold'", name="permanent"),
-    sqlite_strict=True,
-)
-_partial(
-    "uq_revocations_open", revocations.c.issuer_id, revocations.c.serial, where=_OPEN, unique=True
-)
-_partial("ix_revocations_expiry", revocations.c.not_after, where=_OPEN)
-#: All that a list needs, in its order: a long one is then read from here alone.
-_partial(
-    "ix_revocations_listed",
-    revocations.c.issuer_id,
-    revocations.c.serial,
-    revocations.c.not_after,
-    revocations.c.entry,
-    where=_OPEN,
-)
-_partial("ix_revocations_ended_at", revocations.c.ended_at, where=_ENDED)
-Index("ix_revocations_revoked_at", revocations.c.revoked_at)
+revocations = Table("revocations", metadata, RevocationColumns, sqlite_strict=True)
 
 
 class CrlColumns(TypedColumns):
@@ -296,24 +177,7 @@ class CrlColumns(TypedColumns):
     der: Named[bytes | None] = Column(LargeBinary)
 
 
-_KEPT = text("der IS NOT NULL")
-
-crls = Table(
-    "crls",
-    metadata,
-    CrlColumns,
-    _octets("sha256", "32"),
-    CheckConstraint("number > 0", name="number"),
-    CheckConstraint("this_update < next_update", name="validity"),
-    CheckConstraint(
-        "(sha256 IS NULL) = (this_update IS NULL) AND (sha256 IS NULL) = (next_update IS NULL)"
-        " AND (sha256 IS NULL) = (entries IS NULL) AND (sha256 IS NOT NULL OR der IS NULL)",
-        name="recorded",
-    ),
-    sqlite_strict=True,
-)
-_partial("uq_crls_kept", crls.c.issuer_id, where=_KEPT, unique=True)
-Index("ix_crls_reserved_at", crls.c.reserved_at)
+crls = Table("crls", metadata, CrlColumns, sqlite_strict=True)
 
 
 class LedgerColumns(TypedColumns):
@@ -334,16 +198,5 @@ class LedgerColumns(TypedColumns):
 
 #: Written out in the query as well, so that SQLite answers it from the index.
 LEDGER_NOTES = text("event IN ('anchor-placed', 'anchored', 'accepted', 'settings')")
-_OF_SERIALS = text("serial IS NOT NULL")
 
-ledger = Table(
-    "ledger",
-    metadata,
-    LedgerColumns,
-    _octets("serial", "20"),
-    _octets("link", "32"),
-    CheckConstraint("seq > 0", name="seq"),
-    sqlite_strict=True,
-)
-_partial("ix_ledger_serial", ledger.c.serial, ledger.c.issuer_id, where=_OF_SERIALS)
-_partial("ix_ledger_notes", ledger.c.event, ledger.c.seq, where=LEDGER_NOTES)
+ledger = Table("ledger", metadata, LedgerColumns, sqlite_strict=True)

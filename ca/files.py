@@ -87,7 +87,7 @@ def check_private(path: Path) -> None:
         )
     if status.st_uid != os.geteuid():
         raise HomeNotPrivate(
-            f"{str(path)!r} belongs to user {_user(status.st_uid)}, not to you",
+            f"{str(path)!r} belongs to user {user_name(status.st_uid)}, not to you",
             remedy=_as_owner(path, status.st_uid),
         )
     if status.st_mode & 0o077:
@@ -97,8 +97,8 @@ def check_private(path: Path) -> None:
         )
 
 
-def _user(number: int) -> str:
-    """The name, where it has one."""
+def user_name(number: int) -> str:
+    """The name of a user, where it has one; else the number, which systemd takes as well."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -107,7 +107,7 @@ def _user(number: int) -> str:
 
 def _as_owner(path: Path, owner: int) -> str:
     """Root could take it, but would lock out whoever uses it: others may still have to ask."""
-    user = _user(owner)
+    user = user_name(owner)
     option = f"'#{owner}'" if user == str(owner) else user
     if os.geteuid() == 0:
         return f"run homeca as its owner: `sudo -u {option} homeca … --home {_word(path)}`"

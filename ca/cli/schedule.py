@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from ca.cli.opening import record
 from ca.cli.options import HomeOption, PinFileOption, chosen_home
 from ca.cli.output import result, result_file, say, warn
 from ca.errors import OutputExists, UsageError
+from ca.files import user_name
 from ca.home import Home
 from ca.names.showing import visible
 from ca.wiring import open_settings, record_directory
@@ -133,18 +133,10 @@ def _plan(
         record=record_directory(place, open_settings(place)),
         prefix=prefix,
         is_system=not for_user,
-        user="" if for_user or owner == 0 else _name(owner),
+        user="" if for_user or owner == 0 else user_name(owner),
         pin=pin.absolute() if pin is not None else None,
         is_encrypted=pin_credential is not None,
     )
-
-
-def _name(owner: int) -> str:
-    """systemd takes a number as well."""
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return str(owner)
 
 
 def _program() -> list[str]:

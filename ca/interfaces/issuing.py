@@ -100,6 +100,10 @@ class IssuerRecord(IssuerDraft, frozen=True, kw_only=True):
         """Is its key in a home that shares no record with this one?"""
         return self.certificate is not None and not self.has_key and not self.is_elsewhere
 
+    def has_ended(self, at: datetime) -> bool:
+        """Is nothing below it valid any more? Never of one that waits for its certificate."""
+        return self.not_after is not None and self.not_after <= at
+
 
 class Intent(Struct, frozen=True, kw_only=True):
     """What is about to be signed: recorded durably before the key is asked (invariant 1).

@@ -26,6 +26,9 @@ from ca.interfaces.nodes import NodeRecord
 from ca.interfaces.revocation import CrlRecord, CrlTrace, KeyBar, Revocation, RevokedEntry
 from ca.interfaces.values import Serial, Validity
 
+#: The remedy for a record that was changed behind homeca's back, where no statement mends it.
+RESTORE_RECORD = "restore the database from a backup made before this change"
+
 
 class Fault(Struct, frozen=True):
     """Something wrong with the database itself. remedy: an imperative, as an error's."""

@@ -200,7 +200,7 @@ def is_due(issuer: IssuerRecord, home: Home, store: CertificateStore, *, at: dat
 
     Never once it has ended itself; half gone is nothing where they last as long as it does.
     """
-    if issuer.not_after is not None and issuer.not_after <= at:
+    if issuer.has_ended(at):
         return False
     ladder, kept = standing_ladder(store, issuer.id), store.last_crl(issuer.id)
     if ladder is None or kept is None:

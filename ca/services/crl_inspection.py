@@ -14,6 +14,7 @@ from ca.encoding.inspect import read_certificate, read_crl
 from ca.errors import EncodingError
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord
 from ca.interfaces.revocation import REASON_CODES, CrlRecord, CrlTrace, Reason
+from ca.interfaces.store import RESTORE_RECORD
 from ca.interfaces.values import serial_text
 from ca.lint.gate import lint_crl
 from ca.lint.rule import LintContext, Severity
@@ -24,7 +25,6 @@ from ca.services.ladder import is_outranked
 from ca.services.publication import LISTED_AS
 from ca.services.trust import check_signature
 
-_RESTORE = "restore the database from a backup made before this change"
 _CUT = "run `homeca crl`, and bring the files to your servers"
 _HOLD = REASON_CODES[Reason.CERTIFICATE_HOLD]
 
@@ -86,7 +86,7 @@ def inspect_revocation(
                 "check.revocation.undone",
                 where,
                 "the newest CRL says it is revoked for good; the record says it is not revoked",
-                _RESTORE,
+                RESTORE_RECORD,
             )
         elif is_listed:
             yield warning(
@@ -100,7 +100,7 @@ def inspect_revocation(
             "check.revocation.leaves-early",
             where,
             "its line would leave the CRL before the certificate has expired",
-            _RESTORE,
+            RESTORE_RECORD,
         )
     if since is None or published.fault:
         return
@@ -128,7 +128,7 @@ def leftovers(issuer: IssuerRecord, published: PublishedList) -> Iterator[Findin
             "check.crl.unknown-serial",
             where,
             f"it lists {serial_text(abs(serial))}, which the record does not know",
-            _RESTORE,
+            RESTORE_RECORD,
         )
     if published.behind:
         yield warning(
@@ -147,7 +147,7 @@ def inspect_crls(
     yield from _inspect_history(issuer, published, facility, where)
     yield from _inspect_lines(issuer, facility)
     if published.fault:
-        yield error("check.crl.malformed", where, published.fault, _RESTORE)
+        yield error("check.crl.malformed", where, published.fault, RESTORE_RECORD)
     if published.crl is None or published.facts is None:
         return
     crl, tbs = published.crl, published.facts.tbs
@@ -164,10 +164,12 @@ def inspect_crls(
                 f"check.crl.{column.replace('_', '-')}",
                 where,
                 f"its {column} is recorded as {recorded}; the CRL says {true}",
-                _RESTORE,
+                RESTORE_RECORD,
             )
     if tbs.issuer.der != issuer.subject_der:
-        yield error("check.crl.issuer", where, f"it names {tbs.issuer} as its issuer", _RESTORE)
+        yield error(
+            "check.crl.issuer", where, f"it names {tbs.issuer} as its issuer", RESTORE_RECORD
+        )
     if tbs.idp is not None and tbs.idp.urls != (issuer.crl_url,):
         yield error(
             "check.crl.location",
@@ -179,7 +181,7 @@ def inspect_crls(
     try:
         check_signature(published.facts, issuer.spki)
     except EncodingError as fault:
-        yield error("check.crl.signature", where, fault.problem, _RESTORE)
+        yield error("check.crl.signature", where, fault.problem, RESTORE_RECORD)
     context = LintContext(
         now=crl.this_update,
         issuer=facts_of(issuer),
@@ -215,7 +217,7 @@ def _inspect_history(
     kept = [one.sha256 for one in traces if one.number == crl.number]
     if kept != [hashlib.sha256(crl.der).digest()]:
         yield error(
-            "check.crl.sha256", where, "its octets are not those that were recorded", _RESTORE
+            "check.crl.sha256", where, "its octets are not those that were recorded", RESTORE_RECORD
         )
     newest = [one.this_update for one in traces if one.number >= crl.number and one.this_update]
     coming = [
@@ -274,5 +276,5 @@ def _inspect_lines(issuer: IssuerRecord, facility: Facility) -> Iterator[Finding
                 "check.revocation.entry",
                 f"serial {serial_text(line.serial)}",
                 "the line kept for the CRL is not what its date and reason encode to",
-                _RESTORE,
+                RESTORE_RECORD,
             )

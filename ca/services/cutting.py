@@ -98,7 +98,7 @@ def cut_crls(
         facility.check_clock()
     elif not facility.is_clock_plausible():
         return
-    keys = [issuer for issuer in wanted if not _has_ended(issuer, at=facility.clock())]
+    keys = [issuer for issuer in wanted if not issuer.has_ended(facility.clock())]
     # a timer that finds nothing due leaves the TPM alone
     with (
         facility.changing(*keys) if keys else nullcontext(),
@@ -135,10 +135,6 @@ def cut_crls(
             write_joined(joined, facility.home.crl)
             also.write(lambda place: (write_joined(joined, place),))
     also.tell(facility.home)
-
-
-def _has_ended(issuer: IssuerRecord, *, at: datetime) -> bool:
-    return issuer.not_after is not None and issuer.not_after <= at
 
 
 def _cut(

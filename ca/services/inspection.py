@@ -14,6 +14,7 @@ from ca.encoding.tpm import PublicArea
 from ca.errors import EncodingError, HomecaError
 from ca.interfaces.custody import Custody, CustodyKind
 from ca.interfaces.issuing import CertificateQuery, IssuerRecord, IssuerState, Role
+from ca.interfaces.store import RESTORE_RECORD
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
 from ca.services.crl_inspection import PublishedList, inspect_crls, leftovers
@@ -22,8 +23,6 @@ from ca.services.finding import Finding, error, warning
 from ca.services.premises import concerns_of_files, inspect_keys
 from ca.services.row_inspection import RowInspector, subject_text
 from ca.services.trust import check_signature
-
-_RESTORE = "restore the database from a backup made before this change"
 
 
 def inspect(
@@ -83,7 +82,7 @@ def _inspect_custody(facility: Facility) -> Iterator[Finding]:
             "check.custody.srk",
             "custody",
             f"the recorded storage key cannot be read: {fault.problem}",
-            _RESTORE,
+            RESTORE_RECORD,
         )
     is_embedded = custody.tcti == "embedded"
     if is_embedded and custody.kind is not CustodyKind.SOFTWARE_TPM:
@@ -91,7 +90,7 @@ def _inspect_custody(facility: Facility) -> Iterator[Finding]:
             "check.custody.kind",
             "custody",
             f"the embedded TPM is recorded as {custody.kind.value}; it is a software TPM",
-            _RESTORE,
+            RESTORE_RECORD,
         )
 
 
@@ -105,7 +104,7 @@ def _inspect_issuer(
     try:
         facts = read_certificate(issuer.certificate)
     except EncodingError as fault:
-        yield error("check.issuer.certificate", where, fault.problem, _RESTORE)
+        yield error("check.issuer.certificate", where, fault.problem, RESTORE_RECORD)
         return
     tbs = facts.tbs
     columns = (
@@ -124,16 +123,16 @@ def _inspect_issuer(
                 where,
                 f"its {column} is recorded as {visible(str(recorded))!r}; its certificate says "
                 f"{visible(str(true))!r}",
-                _RESTORE,
+                RESTORE_RECORD,
             )
     if not tbs.is_ca or "keyCertSign" not in (tbs.key_usage or ()):
-        yield error("check.issuer.not-a-ca", where, "its certificate is not a CA's", _RESTORE)
+        yield error("check.issuer.not-a-ca", where, "its certificate is not a CA's", RESTORE_RECORD)
     if issuer.has_key and issuer.key_file != f"keys/{issuer.slug}.tss":
         yield error(
             "check.issuer.key-file",
             where,
             f"its key is recorded to lie in {visible(issuer.key_file)!r}",
-            _RESTORE,
+            RESTORE_RECORD,
         )
     yield from _inspect_key_kind(issuer, where)
     yield from _inspect_parent(issuer, issuers, facility, where)
@@ -145,14 +144,14 @@ def _inspect_key_kind(issuer: IssuerRecord, where: str) -> Iterator[Finding]:
     try:
         kind = parse_spki(issuer.spki).kind_name
     except EncodingError as fault:
-        yield error("check.issuer.spki", where, fault.problem, _RESTORE)
+        yield error("check.issuer.spki", where, fault.problem, RESTORE_RECORD)
         return
     if kind != issuer.key_kind:
         yield error(
             "check.issuer.key-kind",
             where,
             f"its key is recorded as {visible(issuer.key_kind)!r} and is {kind!r}",
-            _RESTORE,
+            RESTORE_RECORD,
         )
 
 
@@ -162,20 +161,22 @@ def _inspect_parent(
     by_id = {one.id: one for one in issuers}
     parent = by_id.get(issuer.parent_id) if issuer.parent_id is not None else issuer
     if parent is None or (issuer.parent_id is None) != (issuer.role is Role.ROOT):
-        yield error("check.issuer.parent", where, "its parent in the record cannot be", _RESTORE)
+        yield error(
+            "check.issuer.parent", where, "its parent in the record cannot be", RESTORE_RECORD
+        )
         return
     facts = read_certificate(issuer.certificate or b"")
     try:
         check_signature(facts, parent.spki)
     except HomecaError as fault:
-        yield error("check.issuer.signature", where, fault.problem, _RESTORE)
+        yield error("check.issuer.signature", where, fault.problem, RESTORE_RECORD)
     if facts.tbs.issuer.der != parent.subject_der:
         yield error(
             "check.issuer.chain",
             where,
             f"its certificate names {facts.tbs.issuer} as its issuer, not "
             f"{visible(parent.subject)}",
-            _RESTORE,
+            RESTORE_RECORD,
         )
     if parent.has_key and issuer.serial is not None:
         rows = facility.store.by_serial(issuer.serial)
@@ -185,7 +186,7 @@ def _inspect_parent(
                 where,
                 f"its certificate {serial_text(issuer.serial)} is not among those its parent "
                 "issued",
-                _RESTORE,
+                RESTORE_RECORD,
             )
 
 

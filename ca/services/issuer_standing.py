@@ -93,7 +93,7 @@ def succession(issuer: IssuerRecord, records: Sequence[IssuerRecord], *, at: dat
     """What to do about an end: the command that makes the successor, as it works here."""
     if issuer.role is Role.ROOT:
         return f"{NEW_CA}, and bring its root to the devices beside this one"
-    parent = next((one for one in records if one.id == issuer.parent_id), None)
+    parent = _parent(issuer, records)
     if parent is None or issuer.not_after is None or parent.not_after is None:
         return "run `homeca init-intermediate` for the next one"
     if parent.not_after <= max(issuer.not_after, at) + WORTH_MAKING:
@@ -106,6 +106,10 @@ def succession(issuer: IssuerRecord, records: Sequence[IssuerRecord], *, at: dat
     left = (parent.not_after - at).days
     days = f" --days {left}" if left < USUAL_DAYS else ""
     return f"run `homeca init-intermediate{days}` for the next one"
+
+
+def _parent(issuer: IssuerRecord, records: Sequence[IssuerRecord]) -> IssuerRecord | None:
+    return next((one for one in records if one.id == issuer.parent_id), None)
 
 
 def concerns_of_issuer(
@@ -129,7 +133,7 @@ def concerns_of_issuer(
         )
     if issuer.not_after is None or has_successor(issuer, records):
         return
-    parent = next((one for one in records if one.id == issuer.parent_id), None)
+    parent = _parent(issuer, records)
     if parent is not None and parent.not_after is not None and parent.not_after < at:
         return  # of its root that is said, and nothing can stand on it
     # of an intermediate abroad only its own home knows whether it was succeeded, and says so

@@ -14,7 +14,7 @@ from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.values import serial_text
 from ca.kits.kinds import KINDS
 from ca.names.showing import visible
-from ca.policy.revoking import after_hold
+from ca.policy.revoking import NEW_KEY, after_hold
 from ca.services.facility import Facility
 from ca.services.kit_device import find_named
 
@@ -48,8 +48,7 @@ def withdrawal(record: CertificateRecord, line: Revocation, name: str, kind: str
         return KitRefused(f"{whose} is on hold", remedy=after_hold(record.serial))
     return KitRefused(
         f"{whose} was revoked ({line.reason.value})",
-        remedy="make a new key on the device and a new request from it, and sign that with "
-        f"--profile {KINDS[kind].profile}"
+        remedy=f"{NEW_KEY}, and sign that with --profile {KINDS[kind].profile}"
         if line.reason.is_compromise
         else _sign_first(kind),
     )

@@ -275,11 +275,10 @@ def _of_other_nodes(
         if ladder is None or kept is None or ladder.armed_until <= at:
             continue  # there is none to bring, which is said of the issuer
         name, node = visible(issuer.subject), visible(issuer.node)
-        rungs = dict(zip((trace.number for trace in ladder.traces), ladder.rungs, strict=True))
         held = [
-            rungs[trace.number]
-            for trace in ladder.traces
-            if trace.sha256 in there and rungs[trace.number].next_update > at
+            rung
+            for trace, rung in zip(ladder.traces, ladder.rungs, strict=True)
+            if trace.sha256 in there and rung.next_update > at
         ]
         if not held and kept.next_update > at:
             yield Concern(

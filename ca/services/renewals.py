@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ca.interfaces.issuing import CertificateQuery, CertificateRecord, State
 from ca.interfaces.store import CertificateStore
-from ca.interfaces.values import Serial
+from ca.interfaces.values import ONE_SECOND, Serial
 
 #: How long before its end a certificate is to be renewed, and after it is said that it was not.
 RENEW_BEFORE = timedelta(days=30)
@@ -61,6 +61,8 @@ def let_end(
         for record in store.certificates(query)
         if is_to_be_renewed(record, own) and renewal_lead(record) == RENEW_BEFORE
     ]
+    if not ended:
+        return ()
     later = {
         (other.subject, () if other.subject else other.names, other.not_after)
         for other in _of_subjects(ended, store)
@@ -78,12 +80,12 @@ def _of_subjects(
 ) -> Iterator[CertificateRecord]:
     """Everything issued for the same subjects that ends no sooner than the first of these."""
     subjects = sorted({record.subject for record in ended})
-    first = min((record.not_after for record in ended), default=None)
+    before = min(record.not_after for record in ended) - ONE_SECOND
     for index in range(0, len(subjects), _MANY):
         yield from store.certificates(
             CertificateQuery(
                 states=(State.ISSUED,),
                 subjects=tuple(subjects[index : index + _MANY]),
-                expires_after=first - timedelta(seconds=1) if first is not None else None,
+                expires_after=before,
             )
         )

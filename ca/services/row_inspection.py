@@ -13,6 +13,7 @@ from ca.encoding.spki import parse_spki, spki_sha256
 from ca.encoding.weakness import weaknesses
 from ca.errors import EncodingError, HomecaError
 from ca.interfaces.issuing import CertificateRecord, IssuerRecord, State
+from ca.interfaces.store import RESTORE_RECORD
 from ca.interfaces.values import serial_text
 from ca.lint.gate import lint_certificate
 from ca.lint.rule import LintContext, LintRole, Severity
@@ -26,7 +27,6 @@ from ca.services.facility import Facility
 from ca.services.finding import Finding, error, warning
 from ca.services.trust import check_signature
 
-_RESTORE = "restore the database from a backup made before this change"
 _REVOKE = "revoke it, and sign a new request"
 _PROFILES_KEPT = 256
 
@@ -61,14 +61,14 @@ class RowInspector:
                 "check.row.state",
                 where,
                 f"it is recorded as {record.state.value} and has {has} certificate",
-                _RESTORE,
+                RESTORE_RECORD,
             )
         if record.replaces is not None and not self._store.by_serial(record.replaces):
             yield error(
                 "check.row.replaces",
                 where,
                 f"it replaces {serial_text(record.replaces)}, which the record does not know",
-                _RESTORE,
+                RESTORE_RECORD,
             )
         if record.state in (State.RESERVED, State.INTENDED):
             yield warning(
@@ -89,7 +89,7 @@ class RowInspector:
             try:
                 facts = read_certificate(record.der)
             except EncodingError as fault:
-                yield error("check.row.der", where, fault.problem, _RESTORE)
+                yield error("check.row.der", where, fault.problem, RESTORE_RECORD)
         if record.tbs:
             yield from self._inspect_tbs(record, facts, issuer, where)
         if facts is not None:
@@ -110,7 +110,7 @@ class RowInspector:
             is_read = facts is not None and facts.tbs.der == record.tbs
             tbs = facts.tbs if is_read and facts is not None else read_tbs(record.tbs)
         except EncodingError as fault:
-            yield error("check.row.tbs", where, f"its TBS: {fault.problem}", _RESTORE)
+            yield error("check.row.tbs", where, f"its TBS: {fault.problem}", RESTORE_RECORD)
             return
         columns = (
             ("serial", serial_text(record.serial), serial_text(abs(tbs.serial))),
@@ -127,19 +127,21 @@ class RowInspector:
                     where,
                     f"its {column} is recorded as {visible(str(recorded))!r}; its octets say "
                     f"{visible(str(true))!r}",
-                    _RESTORE,
+                    RESTORE_RECORD,
                 )
         if issuer is None:
             # a root ceremony that did not end leaves its serial behind, and no certificate
             if record.der is not None:
-                yield error("check.row.issuer", where, "its issuer is not in the record", _RESTORE)
+                yield error(
+                    "check.row.issuer", where, "its issuer is not in the record", RESTORE_RECORD
+                )
             return
         if tbs.issuer.der != issuer.subject_der:
             yield error(
                 "check.row.issuer",
                 where,
                 f"it is recorded under {visible(issuer.subject)}; its octets name {tbs.issuer}",
-                _RESTORE,
+                RESTORE_RECORD,
             )
         yield from self._inspect_profile(record, tbs, issuer, where)
 
@@ -149,7 +151,7 @@ class RowInspector:
         """The text that decided it is whole, and decides it still."""
         profile = self._profile(record)
         if isinstance(profile, str):
-            yield error("check.row.profile", where, profile, _RESTORE)
+            yield error("check.row.profile", where, profile, RESTORE_RECORD)
             return
         first = self._names.setdefault(record.profile_sha256, record.profile)
         if first != record.profile:
@@ -177,7 +179,7 @@ class RowInspector:
             )
         except HomecaError as fault:
             why = f"its profile cannot have decided its extensions: {fault.problem}"
-            yield error("check.row.extensions", where, why, _RESTORE)
+            yield error("check.row.extensions", where, why, RESTORE_RECORD)
             return
         decided = [(one.oid, one.critical, one.value) for one in built]
         found = [(one.oid, one.critical, one.value) for one in tbs.extensions]
@@ -187,7 +189,7 @@ class RowInspector:
                 "check.row.extensions",
                 where,
                 f"its extensions are not those its profile decides: {', '.join(odd)}",
-                _RESTORE,
+                RESTORE_RECORD,
             )
         if issuer.crl_url is not None and not tbs.is_self_issued:
             yield from _inspect_location(tbs, issuer.crl_url, where)
@@ -237,7 +239,7 @@ class RowInspector:
         try:
             check_signature(facts, issuer.spki)
         except EncodingError as fault:
-            yield error("check.row.signature", where, fault.problem, _RESTORE)
+            yield error("check.row.signature", where, fault.problem, RESTORE_RECORD)
         if issuer.not_after is not None and facts.tbs.not_after.moment > issuer.not_after:
             yield error("check.row.outlives-issuer", where, "it outlives its issuer", _REVOKE)
         yield from self._inspect_dates(record, where)
@@ -261,7 +263,10 @@ class RowInspector:
                 )
         if record.issued_at is not None and record.issued_at < record.created_at:
             yield error(
-                "check.row.issued-at", where, "it was issued before its serial was taken", _RESTORE
+                "check.row.issued-at",
+                where,
+                "it was issued before its serial was taken",
+                RESTORE_RECORD,
             )
 
     def _inspect_rules(

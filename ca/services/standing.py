@@ -123,7 +123,7 @@ def standing(store: CertificateStore, home: Home, *, at: datetime) -> Standing:
             # what another node's revoked issuer signed is refused, with a newer list or without
             and (issuer.has_key or (issuer.is_elsewhere and issuer.id not in revoked))
             # once it has ended itself no list is cut any more, and nobody asks for one
-            if issuer.not_after is None or issuer.not_after > at
+            if not issuer.has_ended(at)
             for concern in concerns_of_crl(issuer, crls[issuer.id], store, at=at)
         ),
         *_of_expiring(count, named, at=at),

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from ca.interfaces.store import Fault
+from ca.interfaces.store import RESTORE_RECORD, Fault
 from ca.names.showing import shell_word
 from ca.store.engine import Database
 from ca.store.url import bare
-
-_RESTORE = "restore the database from a backup made before this change"
 
 
 class Integrity:
@@ -29,10 +27,13 @@ class Integrity:
             rules = tuple(self._changed_rules(connection))
             dangling = () if rules else self._database.dangling(connection)
             return (
-                *(Fault(one, _RESTORE) for one in self._database.damages(connection)),
+                *(Fault(one, RESTORE_RECORD) for one in self._database.damages(connection)),
                 *rules,
                 *(
-                    Fault(f"rows of the table {one!r} refer to rows that are not there", _RESTORE)
+                    Fault(
+                        f"rows of the table {one!r} refer to rows that are not there",
+                        RESTORE_RECORD,
+                    )
                     for one in dangling
                 ),
             )

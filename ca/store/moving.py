@@ -42,8 +42,9 @@ def take_over(
     Raises: StateConflict when the target has a record already; StoreDamaged when what is read
             back is not what was written. Then nothing has changed on either side.
     """
-    kept, count = source.custody(), 0
+    count = 0
     with source._database.write() as old:  # nobody adds to it meanwhile
+        kept = source.custody()
         with target._act() as act:
             new = act.connection
             target._database.lock_ledger(new)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from ca.interfaces.store import Fault
+from ca.interfaces.store import RESTORE_RECORD, Fault
 from ca.names.showing import visible
 from ca.resources import resource
 
@@ -101,7 +101,7 @@ def _cut(text: str) -> str:
 
 def _remedy(statements: tuple[str, ...], program: str) -> str:
     if not statements:
-        return "restore the database from a backup made before this change"
+        return RESTORE_RECORD
     return (
         f"find out who did it, then put it right: `{program}`, and there: {'; '.join(statements)};"
     )

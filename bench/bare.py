@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ca.interfaces.values import Secret
 from ca.services.facility import authorities, signing_authority
-from ca.wiring import Opening, open_facility
+from ca.wiring.facility import open_facility
+from ca.wiring.opening import Opening
 
 
 def _no_pin(key: str) -> Secret:

@@ -15,7 +15,7 @@ from ca.home import Home
 from ca.names.showing import visible
 from ca.permitted import NamePolicy
 from ca.settings import HOME_NETWORKS, HOME_TREES, MAX_SIZE, Settings, read_settings
-from ca.wiring import open_settings
+from ca.wiring.opening import open_settings
 
 WHOLE = b"""\
 base_url = "http://ca.home.arpa/"

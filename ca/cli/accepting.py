@@ -13,7 +13,7 @@ from ca.cli.output import document, fields, good, result, say, strong
 from ca.cli.reading import read_named
 from ca.cli.request_showing import described, places, request_fields
 from ca.names.showing import visible
-from ca.wiring import open_device
+from ca.wiring.device import open_device
 
 if TYPE_CHECKING:
     from ca.encoding.facts import CertificateFacts

@@ -20,7 +20,7 @@ from ca.home import Home, refuse_as_output
 from ca.interfaces.custody import CustodyKind
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import many, shell_word, visible
-from ca.wiring import open_auditor
+from ca.wiring.ledger import open_auditor
 
 if TYPE_CHECKING:
     from ca.encoding.facts import CrlFacts

@@ -18,7 +18,7 @@ from ca.errors import CustodyError, TpmSwapped
 from ca.names.showing import many, visible
 from ca.services.finding import Finding, Gravity, error, warning
 from ca.services.inspection import inspect, total_rows
-from ca.wiring import auditor_of
+from ca.wiring.ledger import auditor_of
 
 if TYPE_CHECKING:
     from ca.ledger.audit import Audit

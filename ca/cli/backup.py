@@ -182,7 +182,10 @@ def restore(
     Example: homeca restore /media/usb/homeca.age --home /var/lib/homeca --crl crl.pem
     """
     from ca.services.restoring import restore as restore_home
-    from ca.wiring import ledger_remembers, open_unpacked, spelled, system_clock
+    from ca.wiring.facility import open_unpacked
+    from ca.wiring.ledger import ledger_remembers
+    from ca.wiring.opening import system_clock
+    from ca.wiring.record import spelled
 
     place = Home(chosen_home(home))
     remembered = ledger_remembers(
@@ -256,7 +259,8 @@ def drill(
     """
     from ca.services.backup import has_software_tpm
     from ca.services.restoring import drill as try_out
-    from ca.wiring import open_unpacked, system_clock
+    from ca.wiring.facility import open_unpacked
+    from ca.wiring.opening import system_clock
 
     key = _with(file, identity, passphrase_file)
     with facility(home) as live, Progress(None, "checking") as progress:

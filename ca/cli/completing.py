@@ -46,7 +46,7 @@ def complete_profile(incomplete: str) -> list[str]:
     """Names of profiles, the user's own included."""
     from ca.cli.options import chosen_home
     from ca.home import Home
-    from ca.wiring import open_library
+    from ca.wiring.opening import open_library
 
     try:
         library = open_library(Home(chosen_home(None)))

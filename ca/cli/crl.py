@@ -270,7 +270,7 @@ def _mention_missing(found: Facility) -> None:
 
 def _advance(home: Path | None, *, as_json: bool) -> None:
     from ca.services.crl_files import advance
-    from ca.wiring import system_clock
+    from ca.wiring.opening import system_clock
 
     with record(home) as (place, store):
         done = list(advance(place, store, at=system_clock(), on_wait=say))

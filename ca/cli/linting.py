@@ -20,7 +20,7 @@ from ca.lint.gate import lint_certificate, lint_crl, role_of
 from ca.lint.rule import Finding, LintContext, Severity
 from ca.names.showing import many, shell_word, visible
 from ca.services.trust import check_signature
-from ca.wiring import system_clock
+from ca.wiring.opening import system_clock
 
 #: `homeca check` and `verify` end like this too when something is wrong.
 FOUND = 6

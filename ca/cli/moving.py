@@ -12,7 +12,7 @@ from ca.cli.output import document, good, result, say
 from ca.cli.progress import Progress
 from ca.home import Home
 from ca.names.showing import many, visible
-from ca.wiring import move_record
+from ca.wiring.record import move_record
 
 
 def register(app: typer.Typer) -> None:

@@ -19,7 +19,9 @@ from ca.interfaces.issuing import IssuerState, Settlement
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Clock, Secret, serial_text
 from ca.names.showing import shell_word, visible
-from ca.wiring import Opening, open_facility, open_settings, open_store, system_clock
+from ca.wiring.facility import open_facility
+from ca.wiring.opening import Opening, open_settings, system_clock
+from ca.wiring.record import open_store
 
 if TYPE_CHECKING:
     from ca.services.facility import Facility

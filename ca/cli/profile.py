@@ -61,7 +61,7 @@ NamesOption = Annotated[
 
 
 def _library(home: Path | None) -> Library:
-    from ca.wiring import open_library
+    from ca.wiring.opening import open_library
 
     return open_library(Home(chosen_home(home)))
 

@@ -174,7 +174,7 @@ def _place(home: Path | None) -> Home:
 
 
 def _library(place: Home) -> Library:
-    from ca.wiring import open_library
+    from ca.wiring.opening import open_library
 
     return open_library(place)
 

@@ -99,7 +99,7 @@ def list_certificates(
     """
     from ca.cli import listing
     from ca.services.revoked_issuers import revoked_issuers
-    from ca.wiring import system_clock
+    from ca.wiring.opening import system_clock
 
     wanted = _one_of(
         expiring=expiring, revoked=revoked, expired=expired, state=state, everything=everything
@@ -248,7 +248,7 @@ def _mention_profile(name: str, home: Path | None) -> None:
     from ca.cli.options import chosen_home
     from ca.home import Home
     from ca.names.showing import visible
-    from ca.wiring import open_library
+    from ca.wiring.opening import open_library
 
     known = open_library(Home(chosen_home(home))).names()
     if name not in known:

@@ -21,7 +21,7 @@ from ca.files import PUBLIC_FILE, write_whole
 from ca.names.distinguished import DistinguishedName
 from ca.names.general import parse_general_names
 from ca.names.showing import shell_word, visible
-from ca.wiring import open_device
+from ca.wiring.device import open_device
 
 if TYPE_CHECKING:
     from ca.encoding.inf_request import InfRequest

@@ -19,7 +19,8 @@ from ca.cli.request_showing import (
 )
 from ca.errors import NotFound, UsageError
 from ca.names.showing import visible
-from ca.wiring import open_device, system_clock
+from ca.wiring.device import open_device
+from ca.wiring.opening import system_clock
 
 if TYPE_CHECKING:
     from ca.services.device import DeviceRequest

@@ -17,7 +17,8 @@ from ca.errors import OutputExists, UsageError
 from ca.files import user_name
 from ca.home import Home
 from ca.names.showing import visible
-from ca.wiring import open_settings, record_directory
+from ca.wiring.opening import open_settings
+from ca.wiring.record import record_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
 from ca.services.condition import Condition, condition_of
 from ca.services.revoked_issuers import revoked_issuers
-from ca.wiring import system_clock
+from ca.wiring.opening import system_clock
 
 #: The longest CRL that is read.
 _FILE_LIMIT = 64 << 20

@@ -25,7 +25,7 @@ from ca.names.showing import many, visible
 from ca.services.issuer_standing import IssuerStanding
 from ca.services.premises import Concern
 from ca.services.standing import Standing, standing
-from ca.wiring import system_clock
+from ca.wiring.opening import system_clock
 
 if TYPE_CHECKING:
     from ca.ledger.standing import LedgerStanding

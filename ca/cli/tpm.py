@@ -66,7 +66,8 @@ def _custody(home: Path | None, tpm: str | None) -> Iterator[TpmCustody]:
     """The TPM of this home, else the one named, else the machine's own."""
     from ca.keys.tpm.custody import TpmCustody
     from ca.keys.tpm.reach import EMBEDDED, choose
-    from ca.wiring import open_custody, open_settings, open_store
+    from ca.wiring.opening import open_custody, open_settings
+    from ca.wiring.record import open_store
 
     opened = opening(home, tpm, None)
     place = Home(opened.home)

@@ -177,7 +177,7 @@ def _root(path: Path, *, even_if_expired: bool = False) -> CertificateFacts:
     from ca.encoding.containers import read_certificates
     from ca.encoding.inspect import read_certificate
     from ca.services.trust_stores import read_root
-    from ca.wiring import system_clock
+    from ca.wiring.opening import system_clock
 
     octets = read_named(path, _FILE_LIMIT, "a certificate")
     at = system_clock()

@@ -57,7 +57,7 @@ def verify(
     Example: homeca verify nas.crt --purpose server --host nas.home.arpa
     """
     from ca.cli.verifying import verify_file
-    from ca.wiring import system_clock
+    from ca.wiring.opening import system_clock
 
     at = parse_moment(moment) if moment is not None else system_clock()
     with record(home) as (place, store):

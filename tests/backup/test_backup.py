@@ -35,7 +35,8 @@ from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.restoring import restore
 from ca.services.revocation import revoke
-from ca.wiring import open_unpacked, spelled
+from ca.wiring.facility import open_unpacked
+from ca.wiring.record import spelled
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import at_another_time, must, require

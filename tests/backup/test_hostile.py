@@ -33,7 +33,10 @@ from ca.services.backup_file import (
 )
 from ca.services.facility import Facility
 from ca.services.restoring import restore
-from ca.wiring import Opening, ledger_remembers, open_unpacked, spelled
+from ca.wiring.facility import open_unpacked
+from ca.wiring.ledger import ledger_remembers
+from ca.wiring.opening import Opening
+from ca.wiring.record import spelled
 from tests.services.rig import Rig
 
 KEY = Passphrase(Secret(b"hostile"), 10)

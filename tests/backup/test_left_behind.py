@@ -23,7 +23,7 @@ from pathlib import Path
 from ca.encoding.age_keys import Identity
 from ca.home import Home
 from ca.services.restoring import drill, restore
-from ca.wiring import spelled
+from ca.wiring.record import spelled
 what, source, identity, place = sys.argv[1], *map(Path, sys.argv[2:])
 key, now = Identity.parse_file(identity.read_text()), datetime.now(UTC)
 def opened(_):

@@ -540,7 +540,8 @@ class _Slow:
 def test_a_ceremony_under_way_is_left_alone_by_a_command_that_looks(tmp_path: Path) -> None:
     from ca.services.ceremony.plan import Plan
     from ca.services.ceremony.root import init_root
-    from ca.wiring import Opening, open_facility
+    from ca.wiring.facility import open_facility
+    from ca.wiring.opening import Opening
 
     house = House(tmp_path)
     said: list[Said] = []

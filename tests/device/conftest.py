@@ -10,7 +10,8 @@ from msgspec import structs
 
 from ca.interfaces.values import Secret
 from ca.services.requesting import Device
-from ca.wiring import Opening, open_device
+from ca.wiring.device import open_device
+from ca.wiring.opening import Opening
 from tests.device.answers import NOW
 
 PIN = Secret(b"1234")

@@ -26,7 +26,8 @@ from ca.services.ceremony.root import init_root
 from ca.services.cutting import cut_crls
 from ca.services.facility import Facility
 from ca.services.issuance import Issued
-from ca.wiring import Opening, kept_settings, open_facility, steady, system_clock
+from ca.wiring.facility import kept_settings, open_facility
+from ca.wiring.opening import Opening, steady, system_clock
 from tests.faults.worlds import SECRET
 from tests.services.rig import CRL_DAYS, issue, order
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from ca.wiring import system_clock
+from ca.wiring.opening import system_clock
 from tests.faults.acting import acting
 from tests.faults.checker import acknowledged, afterwards, look, spoken, still
 from tests.faults.commands import COMMANDS

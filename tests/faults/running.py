@@ -246,7 +246,7 @@ def warm() -> None:
         "ca.services.standing",
         "ca.store.migrate",
         "ca.store.repository",
-        "ca.wiring",
+        "ca.wiring.facility",
         "sqlalchemy.dialects.sqlite",
     ):
         importlib.import_module(module)

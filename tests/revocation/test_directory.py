@@ -13,7 +13,8 @@ from ca.home import Home
 from ca.interfaces.store import CertificateStore
 from ca.services.crl_directory import Listed, write_directory
 from ca.services.crl_files import publishing
-from ca.wiring import open_settings, open_store
+from ca.wiring.opening import open_settings
+from ca.wiring.record import open_store
 from tests.house import House
 
 

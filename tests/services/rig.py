@@ -41,7 +41,8 @@ from ca.services.issuance import Issuance, Issued, NotIssued
 from ca.services.preparation import Order, Preparation
 from ca.services.settlement import settle
 from ca.settings import Settings
-from ca.wiring import open_settings, open_store
+from ca.wiring.opening import open_settings
+from ca.wiring.record import open_store
 
 CRL_DAYS = {Role.ROOT: 360, Role.INTERMEDIATE: 30}
 

@@ -14,7 +14,8 @@ from ca.encoding.containers import read_crls
 from ca.errors import VerificationFailed
 from ca.home import Home
 from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
-from ca.wiring import open_settings, open_store, system_clock
+from ca.wiring.opening import open_settings, system_clock
+from ca.wiring.record import open_store
 from tests.house import House
 
 

@@ -15,7 +15,8 @@ from ca.errors import UsageError
 from ca.interfaces.values import Secret
 from ca.services.finding import Finding, Gravity
 from ca.services.inspection import inspect
-from ca.wiring import Opening, open_facility
+from ca.wiring.facility import open_facility
+from ca.wiring.opening import Opening
 from tests.house import House
 
 FAR = 4_000_000_000  # 2096, as seconds since 1970

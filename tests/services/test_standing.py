@@ -19,7 +19,8 @@ from ca.services.profile_signing import sign_profile
 from ca.services.reminding import deadlines
 from ca.services.revocation import revoke
 from ca.services.standing import Standing, standing
-from ca.wiring import open_settings, open_store
+from ca.wiring.opening import open_settings
+from ca.wiring.record import open_store
 from tests.house import House, make_request
 from tests.services.rig import Rig, issue_one
 

@@ -17,7 +17,8 @@ from ca.encoding.containers import read_certificates
 from ca.errors import VerificationFailed
 from ca.home import Home
 from ca.services.verification import Verified, verify_certificate
-from ca.wiring import open_settings, open_store, system_clock
+from ca.wiring.opening import open_settings, system_clock
+from ca.wiring.record import open_store
 from tests.house import House, make_request
 
 

@@ -1,0 +1,1 @@
+"""Settings become adapters, adapters become what a command works with."""

@@ -12,8 +12,8 @@ from ca.interfaces.ledger import LedgerEntry
 
 #: What helps against every change of the record: a copy from before it.
 RESTORE = (
-    "put the newest copy of the database back in which `homeca audit verify` finds nothing, or "
-    "`homeca restore FILE` the newest backup"
+    "put the newest copy of the database back in which `homeca audit verify` finds nothing: by "
+    "`homeca restore FILE`, on PostgreSQL by `pg_restore` of a dump"
 )
 
 #: Entries that do not fit are kept to see whether two have changed places; more than this are

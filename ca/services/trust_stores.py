@@ -32,7 +32,7 @@ from ca.errors import (
     VerificationFailed,
 )
 from ca.files import PUBLIC_FILE, sync_directory, write_whole
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.services.path_validation import judge_path
 from ca.services.trust import check_signature
 
@@ -190,7 +190,8 @@ class NssStore(Struct, frozen=True):
             raise TrustStoreFailed(
                 f"there is no NSS database below {str(home)!r}",
                 remedy="start Firefox or Chromium once, or run "
-                f"`mkdir -p {made} && certutil -d sql:{made} -N --empty-password`",
+                f"`mkdir -p {shell_word(made)} && "
+                f"certutil -d {shell_word(f'sql:{made}')} -N --empty-password`",
             )
         return stores
 
@@ -214,8 +215,8 @@ class NssStore(Struct, frozen=True):
             if nickname != mark(root) and root.der in _certificates(shown):
                 raise TrustStoreFailed(
                     f"the root is in {self.label} already, as {visible(nickname)!r}",
-                    remedy=f"change its trust yourself: `certutil -d sql:{self.database} -M "
-                    f'-t "C,," -n "{visible(nickname)}"`',
+                    remedy="change its trust yourself: `certutil "
+                    f"-d {shell_word(f'sql:{self.database}')} -M -t C,, -n {shell_word(nickname)}`",
                 )
         with _as_file(root) as path:
             _run(

@@ -101,6 +101,28 @@ def test_a_root_somebody_else_put_into_nss_is_left_as_it_is(nss: NssStore, tmp_p
     assert listed(nss) == before
 
 
+def test_the_remedies_of_nss_do_as_they_say_whatever_things_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("certutil", "libnss3-tools")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "root.pem").write_bytes(ca().root.pem)
+    user = tmp_path / "a $(touch gone) user's"
+    with pytest.raises(TrustStoreFailed) as nothing_there:
+        NssStore.found(user)
+    must("sh", "-c", nothing_there.value.remedy.split("`")[1])
+    [store] = NssStore.found(user)
+    hostile = 'My "own" $(touch gone) root'
+    place = ("-d", f"sql:{store.database}", "-n", hostile)
+    must("certutil", "-A", "-t", ",,", "-i", "root.pem", *place)
+    with pytest.raises(TrustStoreFailed) as there_already:
+        store.install(ROOT)
+    must("sh", "-c", there_already.value.remedy.split("`")[1])
+    [line] = [line for line in listed(store).splitlines() if hostile in line]
+    assert line.split()[-1] == "C,,"
+    assert not (tmp_path / "gone").exists()
+
+
 def test_every_database_of_a_user_is_found_and_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrustStoreFailed, match="no NSS database"):
         NssStore.found(tmp_path)

@@ -35,7 +35,7 @@ from typing import TypeVar
 from ca.encoding.asn1_generate import parse_boolean
 from ca.errors import HomecaError, ProfileMalformed
 from ca.names.distinguished import Attribute
-from ca.names.showing import visible
+from ca.names.showing import shell_word, visible
 from ca.profiles import values
 from ca.profiles.leaf_law import judge_extensions
 from ca.profiles.object_names import ATTRIBUTES, meant
@@ -77,7 +77,8 @@ def parse_profile(text: str, *, name: str, source: str) -> Profile:
         raise ProfileMalformed(
             f"the profile {name!r} has {count} fault{'s' if count != 1 else ''}: "
             f"{reader.cnf.faults[0].text}",
-            remedy=reader.cnf.faults[0].remedy or f"run `homeca profile check {source}`",
+            remedy=reader.cnf.faults[0].remedy
+            or f"run `homeca profile check {shell_word(source)}`",
             violations=tuple(reader.cnf.faults),
         )
     return profile

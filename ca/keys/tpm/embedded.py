@@ -240,7 +240,7 @@ def _prepare(state_dir: Path, *, manufacture: bool) -> None:
     if found.st_mode & 0o077:
         raise TpmStateNotPrivate(
             f"others have access to the software TPM's state in {str(state_dir)!r}",
-            remedy=f"run `chmod 700 {state_dir}`",
+            remedy=f"run `chmod 700 {shell_word(state_dir)}`",
         )
     _wait_until_free(state_dir)
     mend(state_dir, manufacture=manufacture)
@@ -268,7 +268,7 @@ def _wait_until_free(state_dir: Path) -> None:
 def _busy(state_dir: Path) -> TpmBusy:
     return TpmBusy(
         f"another program uses the software TPM in {str(state_dir)!r}",
-        remedy=f"run `fuser {state_dir / LOCK_FILE}` to see which, and stop it",
+        remedy=f"run `fuser {shell_word(state_dir / LOCK_FILE)}` to see which, and stop it",
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ca.errors import TpmConnectionLost, TpmNotResponding, TpmTampered, TpmUnreachable
+from ca.names.showing import shell_word
 
 #: TPM 2.0 messages begin tag(2) size(4) code(4); no TPM sends more than its 4 kB buffer.
 HEADER = 10
@@ -153,7 +154,7 @@ def _device_refused(path: Path, error: OSError) -> TpmUnreachable:
     if error.errno in (errno.EACCES, errno.EPERM):
         remedy = "run `sudo usermod -aG tss $USER`, log out and in, and try again"
     elif error.errno == errno.EBUSY:
-        remedy = f"run `fuser {path}` to see which program holds it, and stop that"
+        remedy = f"run `fuser {shell_word(path)}` to see which program holds it, and stop that"
     else:
         remedy = "look at `dmesg | grep -i tpm` and at the TPM settings of the firmware"
     return TpmUnreachable(f"the TPM {str(path)!r} cannot be opened: {_text(error)}", remedy=remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,12 +169,16 @@ def test_a_restored_state_signs_again(lab: Lab, tmp_path: Path) -> None:
     assert sign(lab.custody(), key)
 
 
-def test_a_state_that_others_can_read_is_refused(lab: Lab) -> None:
+def test_a_state_that_others_can_read_is_refused_until_the_remedy_is_run(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lab.tpm_dir = tmp_path / "alice's tpm"
     lab.pin()
     lab.tpm_dir.chmod(0o750)
     with pytest.raises(TpmStateNotPrivate) as caught:
         lab.custody().describe()
-    assert caught.value.remedy == f"run `chmod 700 {lab.tpm_dir}`"
+    subprocess.run(["sh", "-c", caught.value.remedy.split("`")[1]], check=True)
+    assert lab.custody().describe()
 
 
 def test_the_state_is_private_from_the_start(lab: Lab) -> None:

@@ -44,7 +44,7 @@ class Integrity:
             return tuple(self._changed_rules(connection))
 
     def _changed_rules(self, connection: Connection) -> Iterator[Fault]:
-        from ca.store.shape import deviations  # what an ordinary command need not load
+        from ca.store.shape.deviations import deviations  # what an ordinary command need not load
 
         url = self._database.url
         if connection.dialect.name == "sqlite":

@@ -27,7 +27,8 @@ from ca.resources import resource
 from ca.store.engine import Database, connect
 from ca.store.rules import metadata
 from ca.store.schema import REVISION, revision
-from ca.store.shape import deviations, shape_there, written
+from ca.store.shape.deviations import deviations, shape_there
+from ca.store.shape.parts import written
 
 
 def upgrade(database: Database, found: str | None) -> None:

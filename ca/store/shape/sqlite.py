@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from ca.store.shape import Part, Shape
+from ca.store.shape.parts import Part, Shape
 
 _TABLE = re.compile(r'CREATE TABLE "?\w+"? ?\((.*)\)([^()]*)', re.DOTALL)
 _WORD = re.compile(r"'(?:[^']|'')*'|[(),]|[^'(),]+")

@@ -1,33 +1,20 @@
-"""What a database holds beside its rows, part by part, against what `migrations/` make of it.
+"""Each part of a database, word by word, against what `migrations/` make of it.
 
 A trigger that was emptied under its own name lets rows be taken back, and one that was added can
-swallow a revocation without an error: names alone say nothing. `migrations/shape/` has each part
-as a database of each kind tells it; `python -m ca.store.migrate shape` writes that anew.
+swallow a revocation without an error: names alone say nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
 from ca.interfaces.store import RESTORE_RECORD, Fault
 from ca.names.showing import visible
-from ca.resources import resource
-
-
-class Part(NamedTuple):
-    """kind: what SQL calls it, in lower case; table: the one it belongs to, "" for none."""
-
-    kind: str
-    table: str
-    name: str
-
-
-#: Part → its definition, with single blanks.
-Shape = Mapping[Part, str]
+from ca.store.shape import postgresql, sqlite
+from ca.store.shape.parts import Part, Shape, shape_wanted
 
 #: Whoever looks after a server may want one of his own; it decides nothing and runs no function.
 _PLAIN_INDEX = re.compile(r'CREATE INDEX [^()]* USING \w+ \([\w", ]+\)( INCLUDE \([\w", ]+\))?')
@@ -38,23 +25,8 @@ _SHOWN = 300
 def shape_there(connection: Connection) -> Shape:
     """What this database holds."""
     if connection.dialect.name == "sqlite":
-        from ca.store.shape_sqlite import shape
-    else:
-        from ca.store.shape_postgresql import shape
-
-    return shape(connection)
-
-
-def shape_wanted(kind: str) -> Shape:
-    """What the newest migration leaves in an "sqlite" or a "postgresql" database."""
-    lines = (resource("migrations") / f"shape/{kind}.txt").read_text("utf-8").splitlines()
-    parts = (line.split("\t", 3) for line in lines)
-    return {Part(kind, table, name): text for kind, table, name, text in parts}
-
-
-def written(shape: Shape) -> str:
-    """As `shape_wanted` reads it."""
-    return "".join("\t".join((*part, shape[part])) + "\n" for part in sorted(shape))
+        return sqlite.shape(connection)
+    return postgresql.shape(connection)
 
 
 def deviations(connection: Connection, *, program: str) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from ca.store.shape import Part, Shape
+from ca.store.shape.parts import Part, Shape
 from ca.store.tables import metadata
 
 #: oid, name and schema of each table as this session finds it; the others lie beside it.

@@ -1,0 +1,1 @@
+"""What a database holds beside its rows, against what `migrations/` make of it."""

@@ -26,8 +26,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from ca.interfaces.custody import Custody
-
 _TAG = b"homeca ledger 1\0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -105,16 +103,25 @@ def begun(nonce: bytes) -> dict[str, object]:
     return {"format": FORMAT, "nonce": nonce.hex()}
 
 
-def custody(kept: Custody, *, node: str | None) -> dict[str, object]:
-    """node: the identity of whose it is, where several share the record."""
+def custody(
+    *,
+    kind: str,
+    tcti: str,
+    manufacturer: str,
+    model: str,
+    firmware: str,
+    srk_public: bytes,
+    node: str | None = None,
+) -> dict[str, object]:
+    """node: whose it is, where several share the record."""
     shared: dict[str, object] = {} if node is None else {"node": node}
     return shared | {
-        "kind": kept.kind.value,
-        "tcti": kept.tcti,
-        "manufacturer": kept.manufacturer,
-        "model": kept.model,
-        "firmware": kept.firmware,
-        "srk_public": kept.srk_public.hex(),
+        "kind": kind,
+        "tcti": tcti,
+        "manufacturer": manufacturer,
+        "model": model,
+        "firmware": firmware,
+        "srk_public": srk_public.hex(),
     }
 
 

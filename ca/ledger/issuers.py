@@ -146,7 +146,17 @@ def _custodies(store: CertificateStore) -> dict[str, str]:
     nodes = store.nodes()
     found = {node.identity: node.custody for node in nodes} or {"": store.custody()}
     return {
-        node: details.details_text(details.custody(custody, node=node or None))
+        node: details.details_text(
+            details.custody(
+                kind=custody.kind.value,
+                tcti=custody.tcti,
+                manufacturer=custody.manufacturer,
+                model=custody.model,
+                firmware=custody.firmware,
+                srk_public=custody.srk_public,
+                node=node or None,
+            )
+        )
         for node, custody in found.items()
         if custody is not None
     }

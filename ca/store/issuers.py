@@ -230,8 +230,19 @@ def keep_custody(act: Act, kept: Custody, node: Node | None, *, at: datetime) ->
             node_id=joined(act, node, at=at),
         )
     )
-    said = details.custody(kept, node=node.identity if node is not None else None)
-    act.note(LedgerEvent.CUSTODY, said, at=at)
+    act.note(
+        LedgerEvent.CUSTODY,
+        details.custody(
+            kind=kept.kind.value,
+            tcti=kept.tcti,
+            manufacturer=kept.manufacturer,
+            model=kept.model,
+            firmware=kept.firmware,
+            srk_public=kept.srk_public,
+            node=node.identity if node is not None else None,
+        ),
+        at=at,
+    )
 
 
 def lock_issuer(connection: Connection, issuer_id: int) -> None:

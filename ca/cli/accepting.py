@@ -33,7 +33,7 @@ def take(
 ) -> None:
     """`homeca request accept`."""
     from ca.encoding import containers
-    from ca.services import accepting
+    from ca.services.device import accepting
 
     device = open_device(opening(home, None, None))
     octets = read_named(certificate, _FILE_LIMIT, "such a file")
@@ -64,7 +64,7 @@ def take(
 def _confirmed(root: CertificateFacts) -> str:
     """Shown, compared by a person, and only then believed."""
     from ca.encoding import containers
-    from ca.services import accepting
+    from ca.services.device import accepting
 
     shown = containers.fingerprint(root.der)
     say(f"the chain leads to {root.tbs.subject}")

@@ -182,7 +182,7 @@ def _of_this_ca(
     given: Mapping[Path, tuple[CrlFacts, ...]], store: CertificateStore
 ) -> Iterator[CrlFacts]:
     """Of the lists in each file; that a file has none is said."""
-    from ca.services.relisting import of_this_record
+    from ca.services.backup.relisting import of_this_record
 
     for path, lists in given.items():
         own = of_this_record(lists, store)
@@ -202,8 +202,8 @@ def accept_record(
     as_json: bool,
 ) -> None:
     """Ask, then accept. crls: files with lists, beside those in the home."""
-    from ca.services.forgotten import what_lists_know
-    from ca.services.relisting import own_lists, record_again
+    from ca.services.backup.forgotten import what_lists_know
+    from ca.services.backup.relisting import own_lists, record_again
 
     given = {path: read_lists(path) for path in crls}
     with _auditor(home, tpm, owner_file=owner_file) as (place, auditor):

@@ -17,7 +17,7 @@ from ca.cli.progress import Progress
 from ca.errors import CustodyError, TpmSwapped
 from ca.names.showing import many, visible
 from ca.services.finding import Finding, Gravity, error, warning
-from ca.services.inspection import inspect, total_rows
+from ca.services.inspection.inspecting import inspect, total_rows
 from ca.wiring.ledger import auditor_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ca.encoding.age_keys import Identity, Passphrase, Recipient
-    from ca.services.backup_file import Manifest
+    from ca.services.backup.file import Manifest
 
 KEYS_LEFT_OUT = (
     "the software TPM with the keys is not in this backup: if this disk dies nothing can be signed "
@@ -91,7 +91,7 @@ def backup(
 
     Example: homeca backup /media/usb/homeca.age
     """
-    from ca.services.backup import has_software_tpm, make_backup
+    from ca.services.backup.making import has_software_tpm, make_backup
 
     refuse_as_output(file)
     key = _to(recipient or [], passphrase_file)
@@ -181,7 +181,7 @@ def restore(
 
     Example: homeca restore /media/usb/homeca.age --home /var/lib/homeca --crl crl.pem
     """
-    from ca.services.restoring import restore as restore_home
+    from ca.services.backup.restoring import restore as restore_home
     from ca.wiring.facility import open_unpacked
     from ca.wiring.ledger import ledger_remembers
     from ca.wiring.opening import system_clock
@@ -257,8 +257,8 @@ def drill(
 
     Example: homeca drill /media/usb/homeca.age
     """
-    from ca.services.backup import has_software_tpm
-    from ca.services.restoring import drill as try_out
+    from ca.services.backup.making import has_software_tpm
+    from ca.services.backup.restoring import drill as try_out
     from ca.wiring.facility import open_unpacked
     from ca.wiring.opening import system_clock
 
@@ -317,7 +317,7 @@ def _with(
     file: Path, identity: Path | None, passphrase_file: Path | None
 ) -> Passphrase | tuple[Identity, ...]:
     from ca.encoding.age_keys import Identity, Passphrase
-    from ca.services.backup_file import check_takes_passphrase
+    from ca.services.backup.file import check_takes_passphrase
 
     if identity is not None and passphrase_file is not None:
         raise UsageError("--identity and --passphrase-file exclude each other", remedy="choose one")

@@ -236,8 +236,8 @@ def init_intermediate(
             remedy="leave it out, or give both",
         )
     from ca.cli import root_elsewhere
-    from ca.services.accepting import parse_fingerprint
     from ca.services.ceremony import foreign_root, intermediate
+    from ca.services.device.accepting import parse_fingerprint
 
     trusted = parse_fingerprint(fingerprint) if fingerprint is not None else None
     name = checked_name(name)

@@ -28,7 +28,7 @@ def warn_of_addresses(constraints: NameConstraints) -> None:
 
 def warn_of_no_pin(plan: Plan, found: Facility) -> None:
     """Before an intermediate is made that anybody at this TPM can use, although its root is not."""
-    from ca.services.scheduling import keys_with_pin
+    from ca.services.standing.scheduling import keys_with_pin
 
     roots = {one.key_file for one in found.store.issuers() if one.role is Role.ROOT}
     if plan.pin is None and not roots.isdisjoint(keys_with_pin(found.home, found.store)):

@@ -169,7 +169,7 @@ def _check_together(
 
 def parse_step(text: str) -> timedelta:
     """From an hour to half a year. Raises: UsageError."""
-    from ca.services.ladder import LONGEST_STEP, SHORTEST_STEP
+    from ca.services.crl.ladder import LONGEST_STEP, SHORTEST_STEP
 
     span = parse_span(text)
     if not SHORTEST_STEP <= span <= LONGEST_STEP:
@@ -184,7 +184,7 @@ def parse_step(text: str) -> timedelta:
 
 
 def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool) -> None:
-    from ca.services.crl_files import JOINED
+    from ca.services.crl.files import JOINED
 
     retired = _include(include, found) if include is not None else ()
     cuts = []
@@ -214,7 +214,7 @@ def _cut(wish: CutWish, found: Facility, *, include: Path | None, as_json: bool)
 
 def _include(path: Path, found: Facility) -> tuple[str, ...]:
     """The slugs of the intermediates that the lists in this file end."""
-    from ca.services.lists_elsewhere import retire_revoked, take_in
+    from ca.services.crl.elsewhere import retire_revoked, take_in
 
     take_in(_read(path), found.home, found.store, at=found.clock(), on_wait=found.on_wait)
     retired = retire_revoked(found)
@@ -240,14 +240,14 @@ def _read(path: Path) -> bytes:
 
 def _armed_until(found: Facility) -> datetime | None:
     """When the first issuer in openvpn.pem has no list any more, and servers refuse everybody."""
-    from ca.services.crl_files import ends
+    from ca.services.crl.files import ends
 
     return min(ends(found.home, found.store, at=found.clock()).values(), default=None)
 
 
 def _mention_missing(found: Facility) -> None:
     """An issuer without a list in openvpn.pem is not asked about: fail open, with a log line."""
-    from ca.services.crl_files import ends
+    from ca.services.crl.files import ends
 
     known = ends(found.home, found.store, at=found.clock())
     for issuer in found.store.issuers():
@@ -269,7 +269,7 @@ def _mention_missing(found: Facility) -> None:
 
 
 def _advance(home: Path | None, *, as_json: bool) -> None:
-    from ca.services.crl_files import advance
+    from ca.services.crl.files import advance
     from ca.wiring.opening import system_clock
 
     with record(home) as (place, store):
@@ -294,7 +294,7 @@ def _advance(home: Path | None, *, as_json: bool) -> None:
 
 
 def _write_directory(directory: Path, home: Path | None, *, as_json: bool) -> None:
-    from ca.services.crl_directory import write_directory
+    from ca.services.crl.directory import write_directory
 
     with record(home) as (place, store):
         listed = write_directory(directory, place, store, on_wait=say)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ca.interfaces.issuing import IssuerRecord
-    from ca.services.cutting import Cut
+    from ca.services.crl.cutting import Cut
+    from ca.services.crl.ladder import Shape
     from ca.services.facility import Facility
-    from ca.services.ladder import Shape
     from ca.settings import Settings
 
 #: nextUpdate after thisUpdate. A root's list changes once in years; 12 months is the longest a
@@ -42,8 +42,8 @@ class CutWish(Struct, frozen=True, kw_only=True):
 
 def cut_all(found: Facility, wish: CutWish) -> Iterator[Cut]:
     """As the options, else homeca.toml, else the ladder that stands, else the defaults say."""
-    from ca.services.crl_files import is_due
-    from ca.services.cutting import cut_crls
+    from ca.services.crl.cutting import cut_crls
+    from ca.services.crl.files import is_due
 
     now = found.clock()
 
@@ -83,7 +83,7 @@ def _lifetimes(settings: Settings, days: int | None) -> dict[Role, int]:
 
 def _ladder(found: Facility, wish: CutWish) -> Mapping[Role, Shape] | None:
     """Raises: UsageError for --days while rungs of a ladder are to come."""
-    from ca.services.ladder import shapes, standing_ladder
+    from ca.services.crl.ladder import shapes, standing_ladder
 
     if wish.ladder is not None:
         return shapes(wish.ladder, wish.step or parse_span(DEFAULT_STEP))

@@ -18,7 +18,7 @@ from ca.interfaces.values import Serial, serial_text
 from ca.interruption import uninterrupted
 
 if TYPE_CHECKING:
-    from ca.services.issuance import Issued
+    from ca.services.issuance.issuing import Issued
 
 #: A file waits for the disk twice; syncs that wait together are done together.
 _AT_A_TIME = 4

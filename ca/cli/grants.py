@@ -12,7 +12,7 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ca.services.preparation import Prepared
+    from ca.services.issuance.preparation import Prepared
 
 
 def show_grant(prepared: Prepared, *, brief: bool) -> None:

@@ -20,8 +20,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from ca.cli.delivery import Delivery
     from ca.services.facility import Authority, Facility
-    from ca.services.issuance import NotIssued
-    from ca.services.preparation import Order, Prepared
+    from ca.services.issuance.issuing import NotIssued
+    from ca.services.issuance.preparation import Order, Prepared
 
 
 class Failure(Struct, frozen=True):
@@ -50,8 +50,8 @@ def issue(
     from ca.cli.delivery import Delivery
     from ca.cli.grants import grant_fields, show_grant
     from ca.services.facility import authorities, signing_authority
-    from ca.services.issuance import Issuance, Issued
-    from ca.services.preparation import Preparation
+    from ca.services.issuance.issuing import Issuance, Issued
+    from ca.services.issuance.preparation import Preparation
 
     authority = signing_authority(authorities(found.store), slug=issuer)
     # without --issuer the root signs only where no intermediate can

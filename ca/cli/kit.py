@@ -30,8 +30,8 @@ from ca.names.showing import visible
 if TYPE_CHECKING:
     from ca.kits.facts import Kit
     from ca.services.facility import Facility
-    from ca.services.kit_pkcs12 import Pkcs12Wish
-    from ca.services.kits import KitOrder
+    from ca.services.kits.packing import KitOrder
+    from ca.services.kits.pkcs12 import Pkcs12Wish
 
 _KEY_FILE_LIMIT = 65536
 _SERIAL = re.compile(r"[0-9A-Fa-f:]{12,60}\Z")
@@ -180,7 +180,7 @@ def kit(
     if out is not None:
         _require_place(out, force=force)
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
-        from ca.services.kits import KitOrder, make_kit
+        from ca.services.kits.packing import KitOrder, make_kit
 
         record, name = _device(device or "", about, found)
         wish, made = _wish(pkcs12, password_file, key_password_file, pkcs12_form, found)
@@ -263,7 +263,7 @@ def _device(device: str, about: Kind, found: Facility) -> tuple[CertificateRecor
     """The record of the device, and how it is called. Raises: NotFound, UsageError."""
     if about.need is Need.NOTHING:
         return None, ""
-    from ca.services.kit_device import display_name, find_named
+    from ca.services.kits.device import display_name, find_named
 
     if Path(device).is_file() or _SERIAL.fullmatch(device):
         record = find_certificate(device, found.store)
@@ -289,7 +289,7 @@ def _wish(
     if key_file is None:
         return None, None
     from ca.encoding.pkcs12 import Pkcs12Form
-    from ca.services.kit_pkcs12 import Pkcs12Wish, new_password, require_password
+    from ca.services.kits.pkcs12 import Pkcs12Wish, new_password, require_password
 
     try:
         octets = read_bounded(key_file, _KEY_FILE_LIMIT)
@@ -309,7 +309,7 @@ def _wish(
 
 
 def _write(ready: Kit, out: Path | None, *, force: bool) -> Path:
-    from ca.services.kit_files import write_folder, write_zip
+    from ca.services.kits.files import write_folder, write_zip
 
     target = (out if out is not None else Path(ready.stem)).absolute()
     if target.suffix.lower() == ".zip":

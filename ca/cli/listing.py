@@ -14,7 +14,7 @@ from ca.cli.output import JSON_SCHEMA, compact, day, table, when
 from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
-from ca.services.condition import Condition, condition_of
+from ca.services.standing.condition import Condition, condition_of
 
 #: Rows of one table on a terminal: its columns are fitted to them, and the memory is bounded.
 _CHUNK = 500

@@ -29,9 +29,9 @@ from ca.interfaces.values import serial_text
 from ca.names.showing import many, visible
 
 if TYPE_CHECKING:
-    from ca.services.cutting import Cut
+    from ca.services.crl.cutting import Cut
     from ca.services.facility import Facility
-    from ca.services.lost import Effect
+    from ca.services.revocation.lost import Effect
 
 _REASONS = tuple(reason for reason in Reason if reason is not Reason.CERTIFICATE_HOLD)
 
@@ -83,7 +83,7 @@ def lost(
         if dry_run:
             _preview(going, why, invalidity, as_json=as_json)
             return
-        from ca.services.lost import effects, lose
+        from ca.services.revocation.lost import effects, lose
 
         old_lists, copies = _old_lists(going.records, found)
         keys = [issuer for issuer in found.store.issuers() if issuer.has_key] if cut else []
@@ -121,7 +121,7 @@ def _reason(text: str) -> Reason:
 
 def _find(device: str, reason: Reason, found: Facility) -> Going:
     """By name; else by a certificate file or a serial, and then by that one's name and key."""
-    from ca.services.lost import by_key_only, certificates_of, common_name, replaced_of
+    from ca.services.revocation.lost import by_key_only, certificates_of, common_name, replaced_of
 
     store = found.store
     name: str | CertificateRecord = device
@@ -146,7 +146,7 @@ def _find(device: str, reason: Reason, found: Facility) -> Going:
 
 
 def _with_its_name(record: CertificateRecord, found: Facility) -> tuple[CertificateRecord, ...]:
-    from ca.services.lost import certificates_of, common_name, with_their_keys
+    from ca.services.revocation.lost import certificates_of, common_name, with_their_keys
 
     if any(record.serial == issuer.serial for issuer in found.store.issuers()):
         raise NotFound(
@@ -175,7 +175,7 @@ def _old_lists(
     records: tuple[CertificateRecord, ...], found: Facility
 ) -> tuple[datetime | None, datetime | None]:
     """When the lists end that do not name these: the last that servers have, one fetched now."""
-    from ca.services.ladder import standing_ladder
+    from ca.services.crl.ladder import standing_ladder
 
     issuers = {record.issuer_id for record in records}
     ladders = [one for id_ in issuers if (one := standing_ladder(found.store, id_)) is not None]
@@ -221,7 +221,7 @@ def _print(
     consequences: tuple[Effect, ...],
     found: Facility,
 ) -> None:
-    from ca.services.crl_files import JOINED
+    from ca.services.crl.files import JOINED
 
     for record in going.records:
         result(f"revoked {_named(record)} ({reason.value}){_because(record, going.by_key)}")

@@ -121,7 +121,7 @@ def record(home: Path | None) -> Iterator[tuple[Home, CertificateStore]]:
     found = Home(chosen_home(home))
     with open_store(found, open_settings(found)) as store:
         if store.open_serials() or any(i.state is IssuerState.PENDING for i in store.issuers()):
-            from ca.services.settlement import settle
+            from ca.services.issuance.settlement import settle
 
             for settlement in settle(Record(home=found, store=store, clock=system_clock)):
                 report_settlement(settlement)

@@ -261,7 +261,7 @@ def _for_request(name: str, request: Path, issuer: str | None, home: Path | None
     from ca.policy.terms import Wishes
     from ca.profiles.alt_names import with_names
     from ca.services.facility import authorities, signing_authority
-    from ca.services.preparation import Order, Preparation
+    from ca.services.issuance.preparation import Order, Preparation
 
     asked = parse_request(read_request(read_file(request)))
     with facility(home) as found:

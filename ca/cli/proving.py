@@ -36,8 +36,8 @@ def make_statement(
     as_json: bool,
 ) -> None:
     """Write or print it, and show what it proves."""
-    from ca.services.proven import verify_statement as verified
-    from ca.services.proving import prove
+    from ca.services.proof.proven import verify_statement as verified
+    from ca.services.proof.proving import prove
 
     with facility(home, tpm=tpm, pin_file=pin_file) as found:
         text = prove(found, slug=slug, nonce=nonce)
@@ -62,8 +62,8 @@ def verify_statement(
 ) -> None:
     """Say what it proves. Raises: StatementRefused with everything that speaks against it."""
     from ca.attestation.document import LIMIT
-    from ca.services.proven import is_vouched_for
-    from ca.services.proven import verify_statement as verified
+    from ca.services.proof.proven import is_vouched_for
+    from ca.services.proof.proven import verify_statement as verified
 
     try:
         text = read_bounded(path, LIMIT).decode("utf-8", "replace")

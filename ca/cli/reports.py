@@ -98,7 +98,7 @@ def list_certificates(
     Example: homeca list --expiring 30d
     """
     from ca.cli import listing
-    from ca.services.revoked_issuers import revoked_issuers
+    from ca.services.revocation.issuers import revoked_issuers
     from ca.wiring.opening import system_clock
 
     wanted = _one_of(

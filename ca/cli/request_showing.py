@@ -11,8 +11,8 @@ from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.encoding.facts import CertificateFacts
-    from ca.services.device import DeviceRequest
-    from ca.services.requesting import Device
+    from ca.services.device.home import DeviceRequest
+    from ca.services.device.requesting import Device
 
 
 def described(one: DeviceRequest) -> list[tuple[str, str | list[str]]]:
@@ -35,7 +35,7 @@ def described(one: DeviceRequest) -> list[tuple[str, str | list[str]]]:
 
 def places(one: DeviceRequest, device: Device) -> list[tuple[str, str]]:
     """Where its files lie, by paths that a renewal keeps once it is in use."""
-    from ca.services.device import CHAIN, KEY, REQUEST, ROOT
+    from ca.services.device.home import CHAIN, KEY, REQUEST, ROOT
 
     if one.standing != "active":
         return [("request", visible(str(one.path(REQUEST))))]
@@ -49,7 +49,7 @@ def certificate_of(one: DeviceRequest) -> CertificateFacts | None:
     """What came back for it, if anything has."""
     from ca.encoding.containers import read_certificates
     from ca.encoding.inspect import read_certificate
-    from ca.services.device import CERTIFICATE
+    from ca.services.device.home import CERTIFICATE
 
     with contextlib.suppress(FileNotFoundError):
         return read_certificate(read_certificates(one.path(CERTIFICATE).read_bytes())[0])
@@ -59,7 +59,7 @@ def certificate_of(one: DeviceRequest) -> CertificateFacts | None:
 def request_fields(one: DeviceRequest, device: Device) -> dict[str, Any]:
     """The same as JSON, with the files' paths."""
     from ca.encoding.spki import spki_sha256
-    from ca.services.device import CHAIN, KEY, ROOT
+    from ca.services.device.home import CHAIN, KEY, ROOT
 
     certificate = certificate_of(one)
     custody = device.home.custody()

@@ -25,8 +25,8 @@ from ca.wiring.device import open_device
 
 if TYPE_CHECKING:
     from ca.encoding.inf_request import InfRequest
-    from ca.services.device import DeviceRequest
-    from ca.services.requesting import Device, Plan
+    from ca.services.device.home import DeviceRequest
+    from ca.services.device.requesting import Device, Plan
 
 #: Of an INF.
 _FILE_LIMIT = 1 << 20
@@ -55,7 +55,7 @@ def make(
     as_json: bool,
 ) -> None:
     """`homeca request new`."""
-    from ca.services import requesting
+    from ca.services.device import requesting
 
     read = _read_inf(inf) if inf is not None else None
     plan = _plan(wanted, read)
@@ -95,7 +95,7 @@ def again(
     as_json: bool,
 ) -> None:
     """`homeca request renew`."""
-    from ca.services import requesting
+    from ca.services.device import requesting
 
     if (pin or one_hash or key is not None) and not new_key:
         raise UsageError(
@@ -124,7 +124,7 @@ def _plan(wanted: Wanted, inf: InfRequest | None) -> Plan:
     """Options first, then the INF, then what is usual."""
     import os
 
-    from ca.services.requesting import Plan
+    from ca.services.device.requesting import Plan
 
     names = parse_general_names(wanted.san)
     subject = DistinguishedName.parse(wanted.subject) if wanted.subject is not None else None
@@ -182,7 +182,7 @@ def _hand_over(
     as_json: bool,
     inf: InfRequest | None,
 ) -> None:
-    from ca.services.device import REQUEST
+    from ca.services.device.home import REQUEST
 
     csr = made.path(REQUEST).read_bytes()
     if target is not None:
@@ -219,7 +219,7 @@ def _hand_over(
 
 def _say_next(target: Path | None, device: Device) -> None:
     """With the file that the CA's `homeca sign` makes, and the root it is to be believed by."""
-    from ca.services.accepting import ROOT_FROM_CA
+    from ca.services.device.accepting import ROOT_FROM_CA
 
     request, answer = (
         (shell_word(target.name), shell_word(f"{target.stem}.crt"))

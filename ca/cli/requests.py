@@ -23,8 +23,8 @@ from ca.wiring.device import open_device
 from ca.wiring.opening import system_clock
 
 if TYPE_CHECKING:
-    from ca.services.device import DeviceRequest
-    from ca.services.requesting import Device
+    from ca.services.device.home import DeviceRequest
+    from ca.services.device.requesting import Device
 
 _SOON = 30  # days before the end that `list` begins to speak of renewal
 
@@ -86,7 +86,7 @@ def show_one(name: str, *, home: Path | None, as_json: bool) -> None:
 
 def drop(name: str, *, replaced: bool, yes: bool, home: Path | None) -> None:
     """`homeca request remove`."""
-    from ca.services import requesting
+    from ca.services.device import requesting
 
     device = open_device(opening(home, None, None))
     device.home.check()
@@ -108,7 +108,7 @@ def drop(name: str, *, replaced: bool, yes: bool, home: Path | None) -> None:
 
 def instruct(name: str | None, program: str, *, home: Path | None, as_json: bool) -> None:
     """`homeca request use`."""
-    from ca.services.using import instructions
+    from ca.services.device.using import instructions
 
     device = open_device(opening(home, None, None))
     device.home.check()

@@ -27,7 +27,7 @@ from ca.interfaces.values import serial_text
 from ca.names.showing import visible
 
 if TYPE_CHECKING:
-    from ca.services.cutting import Cut
+    from ca.services.crl.cutting import Cut
     from ca.services.facility import Facility
 
 _REASONS = ", ".join(reason.value for reason in Reason)
@@ -71,7 +71,7 @@ def revoke(
     Example: homeca revoke alice-phone.crt --reason keyCompromise && homeca crl
     """
     from ca.policy.revoking import check_releasing
-    from ca.services import revocation as service
+    from ca.services.revocation import revoking as service
 
     wanted = _reason(reason)
     invalidity = parse_moment(moment) if moment is not None else None
@@ -154,7 +154,7 @@ def _report(
     as_json: bool,
     invalidity: datetime | None,
 ) -> None:
-    from ca.services.revocation import still_live
+    from ca.services.revocation.revoking import still_live
 
     live = still_live(record, found, now=found.clock()) if reason is not None else ()
     if as_json:
@@ -182,7 +182,7 @@ def _report(
     elif not cuts:
         say("next: `homeca crl`; until then nobody outside knows")
     elif not as_json:
-        from ca.services.crl_files import JOINED
+        from ca.services.crl.files import JOINED
 
         for one in cuts:
             result(f"{visible(one.authority.issuer.subject)}: {good(numbers_text(one))}")

@@ -112,7 +112,7 @@ def take_answer(path: Path, found: Facility, *, trusted: bytes | None) -> Issuer
 def _show_root(root: CertificateFacts) -> None:
     """Once it is recorded no other root can be; where nobody is asked, showing it must do."""
     from ca.encoding.containers import fingerprint
-    from ca.services.accepting import ROOT_FROM_CA
+    from ca.services.device.accepting import ROOT_FROM_CA
 
     say(f"the root of this home will be {root.tbs.subject}")
     say(f"  SHA-256 {fingerprint(root.der)}")

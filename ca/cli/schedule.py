@@ -23,7 +23,7 @@ from ca.wiring.record import record_directory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ca.services.scheduling import Plan
+    from ca.services.standing.scheduling import Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def schedule(
 
     Example: homeca schedule --install /etc/systemd/system --pin-credential homeca.pin
     """
-    from ca.services.scheduling import units
+    from ca.services.standing.scheduling import units
 
     if show and install is not None:
         raise UsageError("--print and --install exclude each other", remedy="choose one")
@@ -103,7 +103,7 @@ def _looked_at(home: Path | None) -> tuple[Home, bool]:
 
     Root opens no record of another user's: what SQLite leaves beside it would be root's.
     """
-    from ca.services.scheduling import keys_with_pin, wants_pin
+    from ca.services.standing.scheduling import keys_with_pin, wants_pin
 
     found = Home(chosen_home(home))
     if os.geteuid() == 0 and found.path.is_dir() and found.path.stat().st_uid:
@@ -122,7 +122,7 @@ def _plan(
     *,
     prefix: str,
 ) -> Plan:
-    from ca.services.scheduling import Plan
+    from ca.services.standing.scheduling import Plan
 
     if pin_credential is not None and pin_file is not None:
         raise UsageError("--pin-credential and --pin-file exclude each other", remedy="choose one")
@@ -151,7 +151,7 @@ def _program() -> list[str]:
 
 def _install(made: Mapping[str, str], directory: Path, plan: Plan, *, force: bool) -> None:
     from ca.files import PUBLIC_FILE, write_whole
-    from ca.services.scheduling import is_of_another
+    from ca.services.standing.scheduling import is_of_another
 
     if not directory.is_dir():
         raise UsageError(f"{visible(str(directory))!r} is not a directory", remedy="make it first")

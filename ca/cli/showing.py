@@ -24,8 +24,8 @@ from ca.interfaces.issuing import CertificateRecord
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Serial, serial_text
 from ca.names.showing import visible
-from ca.services.condition import Condition, condition_of
-from ca.services.revoked_issuers import revoked_issuers
+from ca.services.revocation.issuers import revoked_issuers
+from ca.services.standing.condition import Condition, condition_of
 from ca.wiring.opening import system_clock
 
 #: The longest CRL that is read.

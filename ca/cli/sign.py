@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ca.interfaces.issuing import CertificateRecord
     from ca.policy.terms import Wishes
     from ca.services.facility import Facility
-    from ca.services.preparation import Order
+    from ca.services.issuance.preparation import Order
 
 #: Requests are 0.5 to 8 kB; what is longer is not read.
 _REQUEST_LIMIT = 65536
@@ -138,7 +138,7 @@ def sign(
 
     Example: homeca sign alice-phone.csr --profile vpn-client
     """
-    from ca.services.preparation import Order
+    from ca.services.issuance.preparation import Order
 
     if len(requests) > 1 and (subject is not None or san):
         raise UsageError(
@@ -191,7 +191,7 @@ def renew(
 
     Example: homeca renew alice-phone.crt
     """
-    from ca.services.renewal import renewal_of
+    from ca.services.issuance.renewal import renewal_of
 
     with facility(home, tpm=tpm, pin_file=pin_file, believe_clock=believe_clock) as found:
         record = find_certificate(certificate, found.store)
@@ -213,7 +213,7 @@ def renew(
 
 
 def _tell_of_old(record: CertificateRecord, found: Facility) -> None:
-    from ca.services.revoked_issuers import revoked_issuers
+    from ca.services.revocation.issuers import revoked_issuers
 
     serial = serial_text(record.serial)
     if record.issuer_id in revoked_issuers(found.store.issuers(), found.store, found.home):

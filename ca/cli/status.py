@@ -22,9 +22,9 @@ from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import serial_text
 from ca.names.distinguished import DistinguishedName
 from ca.names.showing import many, visible
-from ca.services.issuer_standing import IssuerStanding
 from ca.services.premises import Concern
-from ca.services.standing import Standing, standing
+from ca.services.standing.ca import Standing, standing
+from ca.services.standing.issuers import IssuerStanding
 from ca.wiring.opening import system_clock
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def write_calendar(path: Path, home: Path | None) -> bool:
 
     Returns: is all well? The calendar holds what is to come; what is wrong now is counted.
     """
-    from ca.services.icalendar import calendar
-    from ca.services.reminding import deadlines
+    from ca.services.standing.icalendar import calendar
+    from ca.services.standing.reminding import deadlines
 
     now = system_clock()
     with record(home) as (place, store):

@@ -17,7 +17,7 @@ from ca.names.showing import visible
 
 if TYPE_CHECKING:
     from ca.encoding.facts import CertificateFacts
-    from ca.services.trust_stores import TrustStore
+    from ca.services.device.trust_stores import TrustStore
 
 _FILE_LIMIT = 1 << 20
 
@@ -176,7 +176,7 @@ def show(
 def _root(path: Path, *, even_if_expired: bool = False) -> CertificateFacts:
     from ca.encoding.containers import read_certificates
     from ca.encoding.inspect import read_certificate
-    from ca.services.trust_stores import read_root
+    from ca.services.device.trust_stores import read_root
     from ca.wiring.opening import system_clock
 
     octets = read_named(path, _FILE_LIMIT, "a certificate")
@@ -193,7 +193,7 @@ def _stores(
     keystore: Path | None,
     storepass_file: Path | None,
 ) -> tuple[TrustStore, ...]:
-    from ca.services import trust_stores
+    from ca.services.device import trust_stores
 
     given = {
         "--sysroot": (sysroot, Store.SYSTEM),
@@ -250,7 +250,7 @@ def _confirm(
 
 def _described(facts: CertificateFacts) -> dict[str, Any]:
     from ca.encoding.containers import fingerprint
-    from ca.services.trust_stores import mark
+    from ca.services.device.trust_stores import mark
 
     return {
         "root": str(facts.tbs.subject),

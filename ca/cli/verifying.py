@@ -14,8 +14,8 @@ from ca.errors import UsageError
 from ca.home import Home
 from ca.interfaces.store import CertificateStore
 from ca.names.showing import visible
-from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
-from ca.services.verification import Verified, verify_certificate
+from ca.services.verification.certificates import Verified, verify_certificate
+from ca.services.verification.crls import Turn, VerifiedCrl, verify_crls
 
 
 def verify_file(

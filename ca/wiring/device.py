@@ -13,15 +13,15 @@ from ca.wiring.opening import Opening, open_settings, system_clock
 
 if TYPE_CHECKING:
     from ca.keys.tpm.custody import TpmCustody
-    from ca.services.requesting import Device
+    from ca.services.device.requesting import Device
 
 
 def open_device(opening: Opening) -> Device:
     """A home with requests and no CA; nothing is opened before it is used."""
     from tempfile import TemporaryDirectory
 
-    from ca.services.device import DeviceHome
-    from ca.services.requesting import Device
+    from ca.services.device.home import DeviceHome
+    from ca.services.device.requesting import Device
 
     home = Home(opening.home)
     settings = open_settings(home)

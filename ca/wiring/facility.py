@@ -42,7 +42,7 @@ def open_facility(
     from ca.ledger.keeper import Keeper
     from ca.permitted import NamePolicy
     from ca.services.facility import Facility
-    from ca.services.settlement import settle
+    from ca.services.issuance.settlement import settle
 
     home = Home(opening.home)
     if create:

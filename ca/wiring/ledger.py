@@ -16,8 +16,8 @@ from ca.wiring.record import open_store
 
 if TYPE_CHECKING:
     from ca.ledger.auditor import Auditor
+    from ca.services.backup.restoring import Witness
     from ca.services.facility import Facility
-    from ca.services.restoring import Witness
 
 
 @contextmanager

@@ -30,11 +30,11 @@ from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
 from ca.interfaces.values import Secret
-from ca.services.backup import make_backup, recall
+from ca.services.backup.making import make_backup, recall
+from ca.services.backup.restoring import restore
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
-from ca.services.restoring import restore
-from ca.services.revocation import revoke
+from ca.services.revocation.revoking import revoke
 from ca.wiring.facility import open_unpacked
 from ca.wiring.record import spelled
 from tests.house import House

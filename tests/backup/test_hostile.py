@@ -19,8 +19,7 @@ from ca.encoding.age_keys import Passphrase
 from ca.errors import BackupDamaged, BackupStrange, BackupTooNew, HomecaError, NotABackup
 from ca.home import Home
 from ca.interfaces.values import Secret
-from ca.services.backup import make_backup
-from ca.services.backup_file import (
+from ca.services.backup.file import (
     KnownIssuer,
     Manifest,
     Member,
@@ -31,8 +30,9 @@ from ca.services.backup_file import (
     octets_of,
     tar_of,
 )
+from ca.services.backup.making import make_backup
+from ca.services.backup.restoring import restore
 from ca.services.facility import Facility
-from ca.services.restoring import restore
 from ca.wiring.facility import open_unpacked
 from ca.wiring.ledger import ledger_remembers
 from ca.wiring.opening import Opening

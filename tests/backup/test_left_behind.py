@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from ca.encoding.age_keys import Identity
 from ca.home import Home
-from ca.services.restoring import drill, restore
+from ca.services.backup.restoring import drill, restore
 from ca.wiring.record import spelled
 what, source, identity, place = sys.argv[1], *map(Path, sys.argv[2:])
 key, now = Identity.parse_file(identity.read_text()), datetime.now(UTC)

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from ca.interfaces.values import Secret
-from ca.services.requesting import Device
+from ca.services.device.requesting import Device
 from ca.wiring.device import open_device
 from ca.wiring.opening import Opening
 from tests.device.answers import NOW

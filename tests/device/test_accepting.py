@@ -14,9 +14,9 @@ from msgspec import structs
 
 from ca.encoding.containers import read_certificates
 from ca.errors import CertificateMalformed, DeviceRefused, UsageError, VerificationFailed
-from ca.services.accepting import accept, parse_fingerprint
-from ca.services.device import CERTIFICATE, CHAIN, KEY, ROOT, DeviceRequest, Standing
-from ca.services.requesting import Device, forget_replaced, new, renew
+from ca.services.device.accepting import accept, parse_fingerprint
+from ca.services.device.home import CERTIFICATE, CHAIN, KEY, ROOT, DeviceRequest, Standing
+from ca.services.device.requesting import Device, forget_replaced, new, renew
 from tests.device.answers import DAY, NOW, ca, intermediate, stranger
 from tests.device.test_requesting import plan
 

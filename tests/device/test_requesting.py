@@ -30,8 +30,8 @@ from ca.errors import (
 from ca.interfaces.values import Secret
 from ca.names.distinguished import DistinguishedName
 from ca.names.general import parse_general_name
-from ca.services.device import KEY, REQUEST, DeviceRequest, Standing, name_from
-from ca.services.requesting import Device, Plan, has_one_hash, key_of, new, remove, renew
+from ca.services.device.home import KEY, REQUEST, DeviceRequest, Standing, name_from
+from ca.services.device.requesting import Device, Plan, has_one_hash, key_of, new, remove, renew
 from tests.device.conftest import PIN, open_at
 
 

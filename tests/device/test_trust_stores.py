@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.encoding.facts import CertificateFacts
 from ca.encoding.inspect import read_certificate
 from ca.errors import TrustStoreFailed, VerificationFailed
-from ca.services.trust_stores import JavaStore, NssStore, SystemStore, mark, read_root
+from ca.services.device.trust_stores import JavaStore, NssStore, SystemStore, mark, read_root
 from tests.device.answers import DAY, NOW, Issuer, ca, root, stranger
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, run

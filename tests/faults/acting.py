@@ -23,9 +23,9 @@ from ca.ledger.keeper import Keeper
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.ceremony.root import init_root
-from ca.services.cutting import cut_crls
+from ca.services.crl.cutting import cut_crls
 from ca.services.facility import Facility
-from ca.services.issuance import Issued
+from ca.services.issuance.issuing import Issued
 from ca.wiring.facility import kept_settings, open_facility
 from ca.wiring.opening import Opening, steady, system_clock
 from tests.faults.worlds import SECRET

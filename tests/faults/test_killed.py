@@ -15,7 +15,7 @@ from ca.interfaces.issuing import State
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.finding import Gravity
-from ca.services.inspection import inspect
+from ca.services.inspection.inspecting import inspect
 from tests.interop.homeca import CHECKOUT, Homeca
 from tests.services.rig import Rig, cut, issue_one, number, serials
 

@@ -18,7 +18,7 @@ from ca.interfaces.store import CertificateStore
 from ca.keys.tpm.link import Link, command_code
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.root import init_root
-from ca.services.cutting import cut_crls
+from ca.services.crl.cutting import cut_crls
 from tests.services.rig import CRL_DAYS, PLAN, Hands, Rig, issue, order
 
 

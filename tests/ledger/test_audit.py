@@ -16,7 +16,7 @@ from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
 from ca.ledger.audit import Audit
-from ca.services.revocation import release, revoke
+from ca.services.revocation.revoking import release, revoke
 from tests.keys.tpm.lab import Lab
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
 from tests.services.rig import Rig, cut, issue_one

@@ -39,8 +39,8 @@ from ca.keys.tpm.return_codes import (
 )
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.root import init_root
-from ca.services.cutting import cut_crls
-from ca.services.revocation import release, revoke
+from ca.services.crl.cutting import cut_crls
+from ca.services.revocation.revoking import release, revoke
 from ca.store.repository import open_store
 from tests.keys.tpm.lab import Lab
 from tests.keys.tpm.links import Changing, Recorder, Refusing, lost

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from bench.tpm import CHIP, CHIP_OTHERS
 from ca.keys.tpm.link import Link, command_code
-from ca.services.issuance import Issued
+from ca.services.issuance.issuing import Issued
 from tests.postgresql.cluster import Cluster, cluster
 from tests.postgresql.homes import home_at, join
 from tests.services.rig import Hands, Rig, furnish, issue, order

@@ -23,12 +23,12 @@ from ca.services.ceremony.foreign_root import (
 )
 from ca.services.ceremony.intermediate import certify_foreign_intermediate, init_intermediate
 from ca.services.ceremony.root import init_root
-from ca.services.cutting import cut_crls
+from ca.services.crl.cutting import cut_crls
 from ca.services.facility import Facility, authorities, root_of
 from ca.services.finding import Gravity
-from ca.services.inspection import inspect
-from ca.services.revocation import revoke
-from ca.services.standing import standing
+from ca.services.inspection.inspecting import inspect
+from ca.services.revocation.revoking import revoke
+from ca.services.standing.ca import standing
 from tests.interop.homeca import CHECKOUT, Homeca
 from tests.interop.programs import must, run
 from tests.postgresql.cluster import Cluster

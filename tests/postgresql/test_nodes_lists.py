@@ -9,8 +9,8 @@ from cryptography import x509
 
 from ca.interfaces.revocation import Reason
 from ca.services.premises import Concern
-from ca.services.revocation import revoke
-from ca.services.standing import standing
+from ca.services.revocation.revoking import revoke
+from ca.services.standing.ca import standing
 from tests.interop.homeca import Homeca
 from tests.postgresql.conftest import Pair
 from tests.postgresql.test_nodes import kill

@@ -11,8 +11,8 @@ import pytest
 from ca.failpoints import arm
 from ca.home import Home
 from ca.interfaces.store import CertificateStore
-from ca.services.crl_directory import Listed, write_directory
-from ca.services.crl_files import publishing
+from ca.services.crl.directory import Listed, write_directory
+from ca.services.crl.files import publishing
 from ca.wiring.opening import open_settings
 from ca.wiring.record import open_store
 from tests.house import House

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ca.services.finding import Finding
-from ca.services.inspection import inspect
+from ca.services.inspection.inspecting import inspect
 from tests.house import House
 from tests.revocation.test_ladder import LADDER, cut, revoked
 from tests.services.rig import Rig

@@ -18,11 +18,11 @@ from ca.failpoints import arm
 from ca.files import locked_if_free
 from ca.interfaces.issuing import Role
 from ca.interfaces.revocation import Reason
-from ca.services.crl_files import JOINED, advance
-from ca.services.cutting import Cut, cut_crls
+from ca.services.crl.cutting import Cut, cut_crls
+from ca.services.crl.files import JOINED, advance
+from ca.services.crl.ladder import Shape, standing_ladder
 from ca.services.facility import Facility, authorities
-from ca.services.ladder import Shape, standing_ladder
-from ca.services.revocation import revoke
+from ca.services.revocation.revoking import revoke
 from tests.services.rig import CRL_DAYS, Rig, Unwritable, issue_one, number, serials
 
 DAY = timedelta(days=1)

@@ -11,9 +11,9 @@ from cryptography import x509
 from ca.home import Home
 from ca.interfaces.issuing import Role
 from ca.services.ceremony.foreign_root import accept_intermediate
-from ca.services.cutting import cut_crls
-from ca.services.ladder import Shape
-from ca.services.lists_elsewhere import take_in
+from ca.services.crl.cutting import cut_crls
+from ca.services.crl.elsewhere import take_in
+from ca.services.crl.ladder import Shape
 from tests.interop.world import blocks
 from tests.revocation.test_ladder import lists
 from tests.services.rig import CRL_DAYS, Rig, cut

@@ -13,10 +13,10 @@ import pytest
 
 from ca.errors import ClockSuspect, NotFound, RevocationRefused
 from ca.interfaces.revocation import Reason
-from ca.services.cutting import cut_crls
-from ca.services.lost import certificates_of, lose
-from ca.services.revocation import revoke
-from ca.services.standing import standing
+from ca.services.crl.cutting import cut_crls
+from ca.services.revocation.lost import certificates_of, lose
+from ca.services.revocation.revoking import revoke
+from ca.services.standing.ca import standing
 from tests.house import House, make_request
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must, run

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ca.interfaces.revocation import CrlTrace
 from ca.interfaces.values import ONE_SECOND
-from ca.services.ladder import Ladder, Rung, Shape, has_gap, is_outranked, plan
+from ca.services.crl.ladder import Ladder, Rung, Shape, has_gap, is_outranked, plan
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ca.interfaces.issuing import Role
-from ca.services.crl_files import JOINED, advance
-from ca.services.icalendar import calendar
-from ca.services.ladder import Shape
-from ca.services.reminding import Deadline, deadlines
-from ca.services.standing import standing
+from ca.services.crl.files import JOINED, advance
+from ca.services.crl.ladder import Shape
+from ca.services.standing.ca import standing
+from ca.services.standing.icalendar import calendar
+from ca.services.standing.reminding import Deadline, deadlines
 from tests.house import House
 from tests.revocation.test_ladder import LADDER, cut
 from tests.services.rig import Rig, issue_one

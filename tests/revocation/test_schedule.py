@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ca.errors import UsageError
-from ca.services.scheduling import UNITS, Plan, quoted, units
+from ca.services.standing.scheduling import UNITS, Plan, quoted, units
 from tests.house import House
 from tests.interop.homeca import Homeca
 from tests.interop.programs import require, run

@@ -35,11 +35,11 @@ from ca.profiles.library import Library
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.ceremony.root import init_root
-from ca.services.cutting import Cut, cut_crls
+from ca.services.crl.cutting import Cut, cut_crls
 from ca.services.facility import Facility, authorities, signing_authority
-from ca.services.issuance import Issuance, Issued, NotIssued
-from ca.services.preparation import Order, Preparation
-from ca.services.settlement import settle
+from ca.services.issuance.issuing import Issuance, Issued, NotIssued
+from ca.services.issuance.preparation import Order, Preparation
+from ca.services.issuance.settlement import settle
 from ca.settings import Settings
 from ca.wiring.opening import open_settings
 from ca.wiring.record import open_store

@@ -182,7 +182,7 @@ def test_an_old_generation_keeps_cutting_its_own_crls(rig: Rig) -> None:
     with rig.facility() as facility:
         init_intermediate(NEXT, facility)
         from ca.interfaces.revocation import Reason
-        from ca.services.revocation import revoke
+        from ca.services.revocation.revoking import revoke
 
         revoke(old, Reason.KEY_COMPROMISE, facility)
     crl = cut(rig, "intermediate-1")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ca.encoding.containers import read_crls
 from ca.errors import VerificationFailed
 from ca.home import Home
-from ca.services.crl_verification import Turn, VerifiedCrl, verify_crls
+from ca.services.verification.crls import Turn, VerifiedCrl, verify_crls
 from ca.wiring.opening import open_settings, system_clock
 from ca.wiring.record import open_store
 from tests.house import House

@@ -13,9 +13,9 @@ from ca.errors import LintRefused, SignatureInvalid
 from ca.interfaces.issuing import Role
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
-from ca.services.cutting import cut_crls
-from ca.services.ladder import Shape, shapes
-from ca.services.revocation import revoke
+from ca.services.crl.cutting import cut_crls
+from ca.services.crl.ladder import Shape, shapes
+from ca.services.revocation.revoking import revoke
 from tests.services.rig import CRL_DAYS, Rig, cut, issue_one, number, serials
 from tests.services.test_issuance import Misprinting
 

@@ -27,7 +27,7 @@ from ca.services.ceremony.foreign_root import (
 from ca.services.ceremony.intermediate import certify_foreign_intermediate
 from ca.services.ceremony.plan import Plan
 from ca.services.facility import authorities, signing_authority
-from ca.services.revocation import revoke
+from ca.services.revocation.revoking import revoke
 from tests.interop.programs import run
 from tests.services.rig import Rig, cut, issue, issue_one, key, order, request_der
 

@@ -10,10 +10,10 @@ from ca.interfaces.revocation import Reason
 from ca.interfaces.values import serial_text
 from ca.policy.terms import Wishes
 from ca.services.facility import Facility, authorities, signing_authority
-from ca.services.issuance import Issuance, Issued
-from ca.services.preparation import Preparation
-from ca.services.renewal import renewal_of
-from ca.services.revocation import release, revoke
+from ca.services.issuance.issuing import Issuance, Issued
+from ca.services.issuance.preparation import Preparation
+from ca.services.issuance.renewal import renewal_of
+from ca.services.revocation.revoking import release, revoke
 from tests.services.rig import Rig, issue, issue_one, order
 
 

@@ -14,7 +14,7 @@ from ca.encoding.containers import pem
 from ca.errors import UsageError
 from ca.interfaces.values import Secret
 from ca.services.finding import Finding, Gravity
-from ca.services.inspection import inspect
+from ca.services.inspection.inspecting import inspect
 from ca.wiring.facility import open_facility
 from ca.wiring.opening import Opening
 from tests.house import House

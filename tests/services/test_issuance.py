@@ -45,8 +45,8 @@ from ca.keys.tpm.return_codes import (
 from ca.policy.terms import Wishes
 from ca.resources import resource
 from ca.services.facility import Facility, authorities, signing_authority
-from ca.services.inspection import inspect
-from ca.services.issuance import (
+from ca.services.inspection.inspecting import inspect
+from ca.services.issuance.issuing import (
     CHUNK,
     FIRST_CHUNK,
     SERIAL_ATTEMPTS,
@@ -54,8 +54,8 @@ from ca.services.issuance import (
     Issued,
     NotIssued,
 )
-from ca.services.preparation import Order, Preparation, Prepared
-from ca.services.renewal import renewal_of
+from ca.services.issuance.preparation import Order, Preparation, Prepared
+from ca.services.issuance.renewal import renewal_of
 from tests.keys.tpm.links import Changing, Recorder, Refusing, flipped, lost
 from tests.services.rig import Hands, Rig, Unwritable, cut, issue, issue_one, order, serials
 

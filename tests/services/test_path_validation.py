@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ca.encoding.inspect import read_certificate
-from ca.services.path_validation import judge_path
+from ca.services.verification.path import judge_path
 from tests.interop.programs import require, run
 
 NOW = datetime.now(UTC).replace(microsecond=0)

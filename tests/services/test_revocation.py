@@ -13,11 +13,11 @@ from ca.failpoints import arm
 from ca.interfaces.issuing import IssuerState
 from ca.interfaces.revocation import Reason, Revocation
 from ca.interfaces.values import Serial
-from ca.services.cutting import cut_crls
+from ca.services.crl.cutting import cut_crls
 from ca.services.facility import authorities, signing_authority
-from ca.services.issuance import Issuance
-from ca.services.preparation import Preparation
-from ca.services.revocation import release, revoke, still_live
+from ca.services.issuance.issuing import Issuance
+from ca.services.issuance.preparation import Preparation
+from ca.services.revocation.revoking import release, revoke, still_live
 from tests.services.rig import (
     CRL_DAYS,
     Rig,

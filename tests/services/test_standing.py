@@ -14,11 +14,11 @@ from ca.home import Home
 from ca.interfaces.issuing import CertificateQuery
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
-from ca.services.condition import Condition, condition_of
-from ca.services.profile_signing import sign_profile
-from ca.services.reminding import deadlines
-from ca.services.revocation import revoke
-from ca.services.standing import Standing, standing
+from ca.services.kits.signing import sign_profile
+from ca.services.revocation.revoking import revoke
+from ca.services.standing.ca import Standing, standing
+from ca.services.standing.condition import Condition, condition_of
+from ca.services.standing.reminding import deadlines
 from ca.wiring.opening import open_settings
 from ca.wiring.record import open_store
 from tests.house import House, make_request

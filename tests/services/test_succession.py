@@ -10,14 +10,14 @@ from ca.algorithms import EC_P256
 from ca.interfaces.issuing import CertificateQuery, IssuerState, Role
 from ca.services.ceremony.intermediate import init_intermediate
 from ca.services.ceremony.plan import Plan
-from ca.services.crl_files import JOINED, is_due
-from ca.services.cutting import cut_crls
-from ca.services.issuer_standing import concerns_of_issuer
-from ca.services.ladder import Shape
+from ca.services.crl.cutting import cut_crls
+from ca.services.crl.files import JOINED, is_due
+from ca.services.crl.ladder import Shape
+from ca.services.kits.signing import sign_profile
 from ca.services.premises import Concern
-from ca.services.profile_signing import sign_profile
-from ca.services.reminding import deadlines
-from ca.services.standing import standing
+from ca.services.standing.ca import standing
+from ca.services.standing.issuers import concerns_of_issuer
+from ca.services.standing.reminding import deadlines
 from tests.services.rig import CRL_DAYS, Rig
 
 DAY = timedelta(days=1)

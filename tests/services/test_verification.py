@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from ca.encoding.containers import read_certificates
 from ca.errors import VerificationFailed
 from ca.home import Home
-from ca.services.verification import Verified, verify_certificate
+from ca.services.verification.certificates import Verified, verify_certificate
 from ca.wiring.opening import open_settings, system_clock
 from ca.wiring.record import open_store
 from tests.house import House, make_request

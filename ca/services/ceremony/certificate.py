@@ -22,7 +22,7 @@ from ca.profiles.render import RenderContext, render
 from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.ceremony.pending import activate
 from ca.services.facility import Authority, Facility
-from ca.services.signing import sign_one
+from ca.services.issuance.signing import sign_one
 
 INTERMEDIATE_PROFILE = "intermediate-ca"
 

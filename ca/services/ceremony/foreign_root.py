@@ -21,11 +21,11 @@ from ca.profiles.x509v3 import ExtensionContext, build_extensions
 from ca.services.ceremony.certificate import INTERMEDIATE_PROFILE, ca_profile
 from ca.services.ceremony.pending import activate, beginning, make_key
 from ca.services.ceremony.plan import Plan
+from ca.services.crl.publication import publish_certificate
 from ca.services.facility import Facility
-from ca.services.path_validation import judge_path
-from ca.services.publication import publish_certificate
-from ca.services.settlement import forget_key
+from ca.services.issuance.settlement import forget_key
 from ca.services.trust import check_signature, validity_of
+from ca.services.verification.path import judge_path
 
 
 def request_intermediate(

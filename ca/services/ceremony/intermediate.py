@@ -28,7 +28,7 @@ from ca.services.ceremony.certificate import (
 from ca.services.ceremony.pending import beginning, make_key, reserve_serial
 from ca.services.ceremony.plan import Plan
 from ca.services.facility import Authority, Facility, authorities, constraints_of, root_of
-from ca.services.settlement import recorded_certificate
+from ca.services.issuance.settlement import recorded_certificate
 
 
 def init_intermediate(plan: Plan, facility: Facility) -> IssuerRecord:

@@ -17,11 +17,11 @@ from ca.interfaces.values import Serial, Validity
 from ca.names.distinguished import DistinguishedName
 from ca.names.showing import shell_word
 from ca.services.ceremony.plan import Plan
+from ca.services.crl.publication import publish_certificate
 from ca.services.facility import Authority, Facility
-from ca.services.proving import keep_statement
-from ca.services.publication import publish_certificate
-from ca.services.settlement import forget_key, recorded_certificate
-from ca.services.signing import settle_unsigned
+from ca.services.issuance.settlement import forget_key, recorded_certificate
+from ca.services.issuance.signing import settle_unsigned
+from ca.services.proof.proving import keep_statement
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The way back: backups, and what becomes of them."""

@@ -1,0 +1,1 @@
+"""The lists that tell the world what is revoked."""

@@ -1,0 +1,1 @@
+"""The device's side: its keys, its requests, what came back."""

@@ -1,0 +1,1 @@
+"""`homeca check`: everything that is kept, held against everything else."""

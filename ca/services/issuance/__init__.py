@@ -1,0 +1,1 @@
+"""The path of a certificate: prepared, recorded, signed, verified, recorded."""

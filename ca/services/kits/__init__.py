@@ -1,0 +1,1 @@
+"""`homeca kit`: a folder that a person carries to a device."""

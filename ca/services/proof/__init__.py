@@ -1,0 +1,1 @@
+"""What the TPM says of the CA's keys."""

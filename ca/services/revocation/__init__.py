@@ -1,0 +1,1 @@
+"""What is not to be believed any more."""

@@ -1,0 +1,1 @@
+"""How the CA stands, what ends when, and who is told."""

@@ -1,0 +1,1 @@
+"""`homeca verify`: is this ours, and good now?"""

@@ -1,4 +1,4 @@
-"""`homeca revoke`, `homeca lost`: taking certificates back."""
+"""`homeca revoke`: taking certificates back, and holds."""
 
 from __future__ import annotations
 

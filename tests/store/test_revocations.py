@@ -328,7 +328,7 @@ def test_a_reader_of_lines_sees_one_moment(store: SqlStore, issuer: int) -> None
 
 
 def test_many_lines_are_read_in_little_memory(store: SqlStore, issuer: int) -> None:
-    fill_with_lines(store, issuer, 20_000)
+    fill_with_lines(store, issuer, 8_000)
 
     def peak(share: float) -> int:
         tracemalloc.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -212,13 +213,21 @@ def _stores(
     if store is Store.NSS and database is not None:
         return (trust_stores.NssStore(database.absolute()),)
     if store is Store.NSS:
-        return trust_stores.NssStore.found(Path.home())
+        return trust_stores.NssStore.found(
+            Path.home(), config=_xdg("XDG_CONFIG_HOME"), data=_xdg("XDG_DATA_HOME")
+        )
     if storepass_file is None:
         return (trust_stores.JavaStore(keystore),)
     from ca.cli.options import read_pin
 
     password = read_pin(storepass_file, key="keystore").reveal()
     return (trust_stores.JavaStore(keystore, password),)
+
+
+def _xdg(variable: str) -> Path | None:
+    """A base directory that is set; a relative one is to be ignored (XDG Base Directory)."""
+    path = Path(os.environ.get(variable, ""))
+    return path if path.is_absolute() else None
 
 
 def _announce(facts: CertificateFacts, *, to: Any = say) -> None:

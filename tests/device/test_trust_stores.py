@@ -123,15 +123,53 @@ def test_the_remedies_of_nss_do_as_they_say_whatever_things_are_called(
     assert not (tmp_path / "gone").exists()
 
 
+#: Where Chromium before 146 and Firefox before 147 keep theirs, and where those after do.
+DATABASES = (
+    ".pki/nssdb",
+    ".local/share/pki/nssdb",
+    "snap/chromium/current/.pki/nssdb",
+    ".mozilla/firefox/abc.default",
+    ".config/mozilla/firefox/def.default-release",
+    "snap/firefox/common/.mozilla/firefox/ghi.default",
+)
+
+
+def databases(home: Path, *places: str) -> list[str]:
+    for place in places:
+        (home / place).mkdir(parents=True)
+        (home / place / "cert9.db").touch()
+    return sorted(places)
+
+
 def test_every_database_of_a_user_is_found_and_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrustStoreFailed, match="no NSS database"):
         NssStore.found(tmp_path)
-    for place in (".pki/nssdb", ".mozilla/firefox/abc.default"):
-        (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "cert9.db").touch()
-    (tmp_path / ".mozilla/firefox/Crash Reports").mkdir()
+    made = databases(tmp_path, *DATABASES)
+    (tmp_path / ".config/mozilla/firefox/Crash Reports").mkdir()
     found = [store.database.relative_to(tmp_path).as_posix() for store in NssStore.found(tmp_path)]
-    assert found == [".pki/nssdb", ".mozilla/firefox/abc.default"]
+    assert sorted(found) == made
+
+
+def test_the_databases_where_xdg_says_are_found_and_each_once(tmp_path: Path) -> None:
+    made = databases(tmp_path, "c/mozilla/firefox/abc.default", "d/pki/nssdb", DATABASES[1])
+    data = tmp_path / ".local/share"
+    for config, where in ((tmp_path / "c", tmp_path / "d"), (None, data)):
+        stores = NssStore.found(tmp_path, config=config, data=where)
+        found = [store.database.relative_to(tmp_path).as_posix() for store in stores]
+        assert sorted(found) == (made if config is not None else [DATABASES[1]])
+
+
+def test_the_commands_of_a_remedy_can_be_pasted_whatever_a_directory_is_called(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "Al's $(home)"
+    home.mkdir()
+    with pytest.raises(TrustStoreFailed) as refused:
+        NssStore.found(home)
+    command = refused.value.remedy.split("`")[1]
+    must("sh", "-c", command)
+    [store] = NssStore.found(home)
+    assert store.database == home / ".pki/nssdb"
 
 
 def test_a_java_keystore_trusts_the_root_and_keeps_its_other_entries(tmp_path: Path) -> None:

@@ -170,25 +170,46 @@ class SystemStore(Struct, frozen=True):
 # ---------------------------------------------------------------- NSS
 
 
+def _chromium_databases(home: Path, data: Path | None) -> Iterator[Path]:
+    """Chromium keeps to .pki where it is there, and makes the other since 146."""
+    for place in (home, home / "snap/chromium/current"):
+        yield place / ".pki/nssdb"
+        yield place / ".local/share/pki/nssdb"
+    if data is not None:
+        yield data / "pki/nssdb"
+
+
+def _profiles(home: Path, config: Path | None) -> Iterator[Path]:
+    """Firefox keeps to .mozilla where it is there, and makes the other since 147."""
+    found = [
+        place / name
+        for place in (home, home / "snap/firefox/common", home / "snap/firefox/current")
+        for name in (".mozilla/firefox", ".config/mozilla/firefox")
+    ]
+    for profiles in (*found, *([config / "mozilla/firefox"] if config is not None else ())):
+        yield from sorted(profiles.glob("*"))
+
+
 class NssStore(Struct, frozen=True):
-    """One NSS database: the directory of a Firefox profile, or ~/.pki/nssdb for Chromium."""
+    """One NSS database: the directory of a Firefox profile, or Chromium's of a user."""
 
     database: Path
 
     @classmethod
-    def found(cls, home: Path) -> tuple[NssStore, ...]:
-        """Every database of a user. Raises: TrustStoreFailed when there is none."""
-        chromium = [home / ".pki/nssdb", home / "snap/chromium/current/.pki/nssdb"]
-        firefox = [
-            profile
-            for place in (".mozilla/firefox", "snap/firefox/common/.mozilla/firefox")
-            for profile in sorted((home / place).glob("*"))
-        ]
-        stores = tuple(cls(one) for one in (*chromium, *firefox) if (one / "cert9.db").is_file())
+    def found(
+        cls, home: Path, *, config: Path | None = None, data: Path | None = None
+    ) -> tuple[NssStore, ...]:
+        """Every database of a user. Raises: TrustStoreFailed when there is none.
+
+        config, data: XDG_CONFIG_HOME and XDG_DATA_HOME, where they are set.
+        """
+        places = dict.fromkeys((*_chromium_databases(home, data), *_profiles(home, config)))
+        stores = tuple(cls(one) for one in places if (one / "cert9.db").is_file())
         if not stores:
+            # the old place: a Chromium of any age takes it when it is there
             made = home / ".pki/nssdb"
             raise TrustStoreFailed(
-                f"there is no NSS database below {str(home)!r}",
+                f"there is no NSS database below {visible(str(home))!r}",
                 remedy="start Firefox or Chromium once, or run "
                 f"`mkdir -p {shell_word(made)} && "
                 f"certutil -d {shell_word(f'sql:{made}')} -N --empty-password`",

@@ -49,7 +49,8 @@ StoreOption = Annotated[
     Store,
     typer.Option(
         "--store",
-        help="system: what curl, git and Python trust; nss: Firefox and Chromium; java: keytool's.",
+        help="system: what curl, git and Python itself trust; nss: Firefox and Chromium; "
+        "java: keytool's.",
     ),
 ]
 YesOption = Annotated[

@@ -111,8 +111,9 @@ def crl(
     """Cut new CRLs for every issuer, and one file with all of them for OpenVPN.
 
     For each issuer a PEM and a DER file; crl/openvpn.pem holds all lists of all issuers, for
-    `crl-verify`. Numbers and dates only ever go up, and each file appears whole: copy it, never
-    append to one.
+    `crl-verify`, and for web, MQTT and database servers: most refuse everybody when the root's is
+    missing. Numbers and dates only ever go up, and each file appears whole: copy it, never append
+    to one.
 
     Example: homeca crl --ladder 12
     """

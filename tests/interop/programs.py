@@ -12,6 +12,7 @@ import pytest
 PACKAGES = {
     "age": "age",
     "age-keygen": "age",
+    "apache2": "apache2-bin",
     "certtool": "gnutls-bin",
     "certutil": "libnss3-tools",
     "crlutil": "libnss3-tools",
@@ -19,8 +20,10 @@ PACKAGES = {
     "eapol_test": "eapoltest",
     "env": "coreutils",
     "faketime": "faketime",
+    "haproxy": "haproxy",
     "hostapd": "hostapd",
     "ip": "iproute2",
+    "mosquitto": "mosquitto",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "initdb": "postgresql",

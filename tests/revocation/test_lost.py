@@ -157,8 +157,13 @@ def test_who_refuses_it_is_told_for_each_purpose_of_the_device(house: House) -> 
     # what tests/interop/test_strongswan.py shows of it, and what only a restart does
     assert "swanctl --load-creds --clear" in " ".join(phone.split())
     assert "were restarted" in " ".join(phone.split())
+    # what tests/interop/test_servers.py shows
+    assert "Mosquitto, PostgreSQL or MariaDB stays" in " ".join(phone.split())
+    # Postfix has no setting for lists, and Caddy none either
+    assert "as Caddy and Postfix: never" in " ".join(phone.split())
     server = house.homeca.must("lost", "nas.home.arpa", "--no-crl")
     assert "OpenVPN" not in server
+    assert "Postfix" not in server
     assert "clients that connect to it" in server
 
 

@@ -245,11 +245,22 @@ def effects(
             )
         )
         found.append(
-            # tried: FreeRADIUS 3.2.1 after SIGHUP; nginx 1.22 with a shared session cache
+            # tried: FreeRADIUS 3.2.1 after SIGHUP; nginx 1.22 with a shared session cache;
+            # Mosquitto 2.0.11, PostgreSQL 15, MariaDB 10.11, stunnel 5.68
             Effect(
-                "web, Wi-Fi and mail servers that ask for client certificates",
-                "once they have the new CRL and were restarted: after a mere reload FreeRADIUS "
-                "keeps the list before, and nginx lets in who resumes a TLS session",
+                "web, Wi-Fi, MQTT, mail and database servers that ask for client certificates",
+                "once they have the new crl/openvpn.pem (Wi-Fi: the new ca.pem of its kit) and "
+                "were restarted: after a mere reload FreeRADIUS keeps the list before, nginx lets "
+                "in who resumes a TLS session, and who is connected to Mosquitto, PostgreSQL or "
+                "MariaDB stays",
+            )
+        )
+        found.append(
+            # tried: Caddy 2.6.2, Postfix 3.7.11 with the lists in its CAfile
+            Effect(
+                "servers that read no lists, as Caddy and Postfix",
+                "never, before its certificate ends: let in there by name or fingerprint, and "
+                "take this one out",
             )
         )
     if SERVER_AUTH in purposes:

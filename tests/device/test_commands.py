@@ -238,6 +238,16 @@ def test_every_program_gets_settings_that_name_the_pair_in_use(
         assert says_pin is (pin and program not in ("curl", "networkmanager"))
 
 
+def test_networkmanager_is_told_the_pair_where_it_lies_and_no_copy_of_it(
+    homeca: Homeca, tmp_path: Path
+) -> None:
+    """Its openvpn reads them as root, and a copy would be left behind by a renewal."""
+    accepted(homeca, tmp_path)
+    told = homeca.json("request", "use", "laptop", "--for", "networkmanager")
+    assert "leave them there" in " ".join(told["caveats"])
+    assert "copy" not in " ".join(told["caveats"])
+
+
 def test_strongswan_is_offered_no_key_that_it_cannot_sign_with(
     homeca: Homeca, tmp_path: Path
 ) -> None:

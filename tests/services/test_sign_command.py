@@ -132,6 +132,43 @@ main()
     assert {int(one["serial"], 16) for one in told} == {row.serial for row in issued}
 
 
+def test_ctrl_c_with_a_lock_of_the_signing_threads_taken_still_ends(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """Python may raise it between taking a lock and the block that gives it back."""
+    (tmp_path / "d.csr").write_bytes(request_der("d"))
+    program = """
+import signal, sys
+from ca.cli.app import main
+
+def press(frame, event, called):
+    if event == "c_return" and called.__name__ in ("acquire", "__enter__"):
+        names = []
+        while frame is not None:
+            names.append(frame.f_code.co_filename)
+            frame = frame.f_back
+        if any(name.endswith("futures/_base.py") for name in names[:3]) and any(
+            name.endswith("services/issuance.py") for name in names
+        ):
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+sys.setprofile(press)
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "sign", tmp_path / "d.csr", "--profile", "vpn-client"],
+        env=Homeca(rig.path).environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, "homeca: cancelled" in done.stderr) == (130, True), done.stderr
+    assert [row.state for row in rig.rows()] == [State.ISSUED]
+
+
 def test_a_dry_run_signs_and_records_nothing(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "d.csr").write_bytes(request_der("d"))
     done = Homeca(rig.path).run("sign", tmp_path / "d.csr", "--profile", "vpn-client", "--dry-run")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import wait
 from contextlib import ExitStack
 from itertools import islice
 
@@ -139,7 +138,7 @@ class Issuance(Struct):
 
     def _keep(self, begun: _Begun) -> None:
         """Wait for the chunk; record all that are good in one commit, once."""
-        wait((begun.run.end,))
+        begun.run.wait()
         with uninterrupted():
             if begun.run.ders and not begun.is_kept:
                 self.facility.store.record_certificates(
@@ -154,7 +153,7 @@ class Issuance(Struct):
 
     def _leave(self, begun: _Begun) -> None:
         """What the TPM has signed must not stay an open intent, nor what it was never asked for."""
-        wait((begun.run.end,))
+        begun.run.wait()
         with uninterrupted():
             self._keep(begun)
             self.not_taken.extend(_issued(begun)[begun.handed_over :])

@@ -5,9 +5,8 @@ comes after: it signs one chunk of a batch while the next is prepared and the la
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +23,9 @@ from ca.services.issuance.signing import sign_linted
 #: with these.
 _TURN = 0.00005
 
+#: Seconds between two looks at a run, and so the longest that Ctrl-C waits for one.
+_LOOK = 0.05
+
 
 class Run(Struct):
     """Some certificates on their way. What it says holds once `end` has a result.
@@ -36,6 +38,17 @@ class Run(Struct):
     ders: list[bytes] = field(default_factory=list)
     failure: HomecaError | None = None
 
+    def wait(self) -> None:
+        """Until it has ended; Ctrl-C comes between two looks.
+
+        Within one it would leave a lock of the Future's taken, for which the thread that is to
+        end the run then waits for ever, and this one for the thread.
+        """
+        has_ended = False
+        while not has_ended:
+            with uninterrupted():
+                has_ended = bool(wait((self.end,), timeout=_LOOK).done)
+
 
 class SigningThread:
     """Signs in the order in which it is told to. After a failure the key is not asked again."""
@@ -43,7 +56,7 @@ class SigningThread:
     def __init__(self, signer: Signer, spki: bytes) -> None:
         self._signer = signer
         self._spki = spki
-        self._is_over = threading.Event()
+        self._is_over = False  # no Event: its lock, too, would stay taken
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="signing")
         self._turn = sys.getswitchinterval()
 
@@ -58,8 +71,8 @@ class SigningThread:
         trace: TracebackType | None,
     ) -> None:
         """Waits for the signature that was asked for last: the key is still in use."""
-        self.stop()
         with uninterrupted():  # who leaves sooner closes the TPM's library under a call
+            self.stop()
             self._pool.shutdown(wait=True)
         sys.setswitchinterval(self._turn)
 
@@ -73,11 +86,11 @@ class SigningThread:
 
     def stop(self) -> None:
         """Ask for no more; the signature that is being made is still taken."""
-        self._is_over.set()
+        self._is_over = True
 
     def _sign(self, linted: Sequence[LintedTbs], run: Run) -> None:
         for tbs in linted:
-            if self._is_over.is_set():
+            if self._is_over:
                 return
             try:
                 run.ders.append(sign_linted(tbs, self._signer, self._spki))

@@ -22,15 +22,28 @@ from ca.errors import (
     StoreUnwritable,
 )
 from ca.interfaces.custody import Custody, CustodyKind
-from ca.interfaces.issuing import CertificateQuery, Role, State
+from ca.interfaces.issuing import CertificateQuery, IssuerState, Role, State
+from ca.interfaces.ledger import LedgerEvent
 from ca.interfaces.nodes import Node
+from ca.interfaces.revocation import Reason
 from ca.interfaces.values import Serial
 from ca.store.engine import connect
 from ca.store.migrate import differences
 from ca.store.repository import SqlStore, open_store
 from ca.store.schema import REVISION, revision
 from tests.postgresql.cluster import Cluster, cluster
-from tests.store.making import NOW, active_issuer, draft, intent, issue, listed, revoke
+from tests.store.making import (
+    NOW,
+    active_issuer,
+    draft,
+    entry_of,
+    intent,
+    issue,
+    listed,
+    revocation,
+    revoke,
+)
+from tests.store.test_ledger import fill
 from tests.store.test_races import race
 
 TPM = Custody(
@@ -350,18 +363,25 @@ def test_what_the_server_cancels_is_said_as_that(
     assert "timeout" in refused.value.remedy
 
 
-def plant(postgresql: Cluster, place: str, code: str, times: int) -> None:
-    """The server takes that many inserts into `certificates` back, for the reason `code`."""
+def plant(
+    postgresql: Cluster, place: str, code: str, which: str, table: str = "certificates"
+) -> None:
+    """The server takes transactions that insert back, for the reason `code`.
+
+    which: of them, by their number from 1 on.
+    """
     database = name_of(place)
     postgresql.run("CREATE SEQUENCE planted", database)
     postgresql.run(
         "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN IF nextval('planted') <= {times} THEN"
-        f" RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$",
+        " $$ BEGIN IF coalesce(current_setting('planted.seen', true), '') = '' THEN"
+        " PERFORM set_config('planted.seen', 'yes', true);"
+        f" IF nextval('planted') {which} THEN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}';"
+        " END IF; END IF; RETURN NEW; END $$",
         database,
     )
     postgresql.run(
-        "CREATE TRIGGER planted BEFORE INSERT ON certificates FOR EACH STATEMENT"
+        f"CREATE TRIGGER planted BEFORE INSERT ON {table} FOR EACH STATEMENT"
         " EXECUTE FUNCTION planted()",
         database,
     )
@@ -372,16 +392,32 @@ def test_a_transaction_taken_back_is_tried_again(
     postgresql: Cluster, place: str, store: SqlStore, issuer: int, code: str
 ) -> None:
     before = store.ledger_end().seq
-    plant(postgresql, place, code, 3)
+    plant(postgresql, place, code, "<= 3")
     store.record_intents([intent(issuer, 7)], at=NOW)
     assert [row.serial for row in store.open_serials()] == [7]
     assert store.ledger_end().seq == before + 1, "nothing of the attempts is left"
 
 
+def test_every_act_that_is_taken_back_once_is_done(
+    postgresql: Cluster, place: str, store: SqlStore
+) -> None:
+    plant(postgresql, place, "40001", "% 2 = 1", "ledger")
+    issuer = fill(store)
+    issue(store, issuer, 8)
+    revoke(store, issuer, 8)
+    worse = revocation(Reason.KEY_COMPROMISE)
+    store.compromise(issuer, Serial(8), worse, entry=entry_of(8), at=NOW)
+    store.skip_crl_numbers(issuer, 5, at=NOW)
+    store.set_issuer_state(issuer, IssuerState.RETIRED, at=NOW)
+    store.note(LedgerEvent.SETTINGS, {}, at=NOW)
+    entries = [entry.seq for entry in store.ledger()]
+    assert entries == list(range(1, len(entries) + 1)), "nothing of the attempts is left"
+
+
 def test_a_transaction_taken_back_again_and_again_is_an_error(
     postgresql: Cluster, place: str, store: SqlStore, issuer: int
 ) -> None:
-    plant(postgresql, place, "40001", 1000)
+    plant(postgresql, place, "40001", "<= 1000")
     with pytest.raises(StoreRolledBack, match="40001"):
         store.record_intents([intent(issuer, 7)], at=NOW)
     assert store.open_serials() == ()
@@ -391,7 +427,7 @@ def test_a_full_disk_is_said_and_records_nothing(
     postgresql: Cluster, place: str, store: SqlStore, issuer: int
 ) -> None:
     before = store.ledger_end().seq
-    plant(postgresql, place, "53100", 1)
+    plant(postgresql, place, "53100", "<= 1")
     with pytest.raises(StoreUnwritable, match="53100"):
         store.record_intents([intent(issuer, 7)], at=NOW)
     assert store.open_serials() == ()

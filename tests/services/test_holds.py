@@ -85,3 +85,13 @@ def test_a_certificate_on_hold_is_released_before_it_is_renewed(rig: Rig) -> Non
         refused.value.remedy
     )
     assert "new key" not in refused.value.remedy
+
+
+def test_what_is_revoked_for_good_is_not_renewed(rig: Rig) -> None:
+    row = issue_one(rig)
+    with rig.facility() as facility:
+        revoke(row, Reason.SUPERSEDED, facility)
+        (revoked,) = facility.store.by_serial(row.serial)
+    with pytest.raises(RequestRefused, match="is revoked \\(superseded\\)") as refused:
+        renewal_of(revoked, profile=None, wishes=Wishes())
+    assert "new key" in refused.value.remedy

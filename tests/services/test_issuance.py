@@ -31,7 +31,7 @@ from ca.failpoints import arm
 from ca.interfaces.custody import KeyCustody, Signer
 from ca.interfaces.issuing import State
 from ca.interfaces.store import CertificateStore
-from ca.interfaces.values import Secret
+from ca.interfaces.values import Secret, Serial
 from ca.keys.tpm.link import Link
 from ca.keys.tpm.return_codes import (
     CC_LOAD,
@@ -513,7 +513,20 @@ def test_a_certificate_that_could_not_be_recorded_is_settled_as_uncertain(rig: R
     (settlement,) = rig.settlements
     assert (settlement.before, settlement.after) == ("intended", "uncertain")
     (row,) = rig.rows()
+    assert "a signature may exist" in (row.note or "")
     assert serials(cut(rig)) == {row.serial}
+
+
+def test_a_number_without_a_tbs_is_settled_as_failed_and_goes_on_no_list(rig: Rig) -> None:
+    with rig.facility() as facility:
+        issuer = signing_authority(authorities(facility.store)).issuer
+        facility.store.reserve(issuer.id, Serial(7), subject="CN=begun", at=rig.clock())
+    with rig.facility():
+        pass
+    (row,) = rig.rows()
+    assert row.state is State.FAILED
+    assert "no signature can exist" in (row.note or "")
+    assert serials(cut(rig)) == set()
 
 
 def test_a_full_disk_in_the_second_chunk_keeps_the_first(rig: Rig) -> None:

@@ -14,6 +14,8 @@ from ca.home import Home
 from ca.interfaces.issuing import CertificateQuery
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
+from ca.policy.terms import Wishes
+from ca.services.issuance.renewal import renewal_of
 from ca.services.kits.signing import sign_profile
 from ca.services.revocation.revoking import revoke
 from ca.services.standing.ca import Standing, standing
@@ -22,7 +24,7 @@ from ca.services.standing.reminding import deadlines
 from ca.wiring.opening import open_settings
 from ca.wiring.record import open_store
 from tests.house import House, make_request
-from tests.services.rig import Rig, issue_one
+from tests.services.rig import Rig, issue, issue_one
 
 
 @contextmanager
@@ -301,14 +303,27 @@ def test_the_last_second_of_a_certificate_counts(common_house: House) -> None:
         assert condition_of(record, at=record.not_after + timedelta(seconds=1)) is Condition.EXPIRED
 
 
+@pytest.mark.parametrize(("days", "is_left"), [(5, True), (30, False)])
+def test_a_renewal_counts_where_it_lasts_longer(rig: Rig, days: int, is_left: bool) -> None:
+    row = issue_one(rig, "phone")
+    rig.clock.now = row.not_after - timedelta(days=10)
+    with rig.facility() as facility:
+        (record,) = facility.store.by_serial(row.serial)
+        issue(facility, renewal_of(record, profile=None, wishes=Wishes(days=days)))
+        found = standing(facility.store, facility.home, at=rig.clock())
+    assert (row.serial in {one.serial for one in found.expiring}) == is_left
+
+
 # ---------------------------------------------------------------- ended, and nothing came after
 
 
 def ended(rig: Rig) -> set[str]:
-    """Subjects of what is said to have ended without anything after it."""
+    """Subjects of what is said to have ended without anything after it, each of them once."""
     with rig.facility() as facility:
         found = standing(facility.store, facility.home, at=rig.clock()).concerns
-    return {one.text.split(" ", 1)[0] for one in found if one.rule == "certificate.ended"}
+    told = [one.text.split(" ", 1)[0] for one in found if one.rule == "certificate.ended"]
+    assert len(told) == len(set(told)), told
+    return set(told)
 
 
 def test_what_ended_and_was_not_renewed_is_said_for_a_month(rig: Rig) -> None:
@@ -341,6 +356,14 @@ def test_what_was_signed_anew_for_the_same_name_came_after_even_if_revoked_since
         (record,) = facility.store.by_serial(new.serial)
         revoke(record, Reason.KEY_COMPROMISE, facility)
     assert ended(rig) == set()
+
+
+def test_of_several_that_ended_the_last_is_said_alone(rig: Rig) -> None:
+    for _ in range(6):
+        row = issue_one(rig, "phone")
+        rig.clock.move(days=4)
+    rig.clock.now = row.not_after + timedelta(days=3)
+    assert ended(rig) == {"CN=phone.home.arpa"}
 
 
 def test_another_device_does_not_come_after(rig: Rig) -> None:

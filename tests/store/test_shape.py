@@ -31,6 +31,8 @@ MENDED_BY_SQL = {
     "CREATE TRIGGER aside BEFORE INSERT ON revocations BEGIN SELECT RAISE(IGNORE); END": "the "
     "trigger 'aside' of the table 'revocations' is none of homeca's",
     'CREATE TRIGGER "a ""b; --" AFTER INSERT ON ledger BEGIN SELECT 1; END': "is none of homeca's",
+    "CREATE TRIGGER alembic_version BEFORE INSERT ON ledger BEGIN SELECT RAISE(IGNORE); END": "the "
+    "trigger 'alembic_version' of the table 'ledger' is none of homeca's",
     "DROP INDEX uq_certificates_serial": "which keeps rows apart, is gone",
     "DROP INDEX ix_ledger_serial": "the index 'ix_ledger_serial' of the table 'ledger' is gone",
     "DROP INDEX uq_revocations_open;"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ca.errors import AlreadyInitialised
-from ca.interfaces.issuing import IssuerRecord, IssuerState, Role
+from ca.interfaces.issuing import IssuerRecord, Role
 from ca.profiles.render import RenderContext
 from ca.services.ceremony.certificate import Certification, certify
 from ca.services.ceremony.pending import beginning, make_key, reserve_serial
@@ -20,7 +20,7 @@ def init_root(plan: Plan, facility: Facility) -> IssuerRecord:
     """
     now = facility.check_clock()
     for issuer in facility.store.issuers():
-        if issuer.role is Role.ROOT and issuer.state is not IssuerState.ABANDONED:
+        if issuer.role is Role.ROOT:
             if issuer.is_elsewhere:
                 raise AlreadyInitialised(
                     f"this record already has a root: {issuer.subject}, of node {issuer.node}",

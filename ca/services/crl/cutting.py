@@ -217,12 +217,12 @@ def _ladder_beside(issuer: IssuerRecord, facility: Facility, *, at: datetime) ->
     """What the first lists of a new generation are to be like: the ladder of the one before it.
 
     With a single list they would end in a month, and servers that were armed for a year refuse
-    whoever has a certificate of the new one.
+    whoever has a certificate of the new one. `issuer` itself has no list yet.
     """
     others = [one for one in facility.store.issuers() if one.has_key and one.role is issuer.role]
     for other in reversed(others):
         standing = standing_ladder(facility.store, other.id)
-        if other.id != issuer.id and standing is not None and not standing.is_single:
+        if standing is not None and not standing.is_single:
             # one that its issuer's end has cut short looks as if it was left, and was not
             stands = standing.lasts_to(other.not_after) or not standing.is_left
             return standing if stands and standing.armed_until > at else None

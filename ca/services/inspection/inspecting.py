@@ -13,7 +13,7 @@ from ca.encoding.spki import parse_spki
 from ca.encoding.tpm import PublicArea
 from ca.errors import EncodingError, HomecaError
 from ca.interfaces.custody import Custody, CustodyKind
-from ca.interfaces.issuing import CertificateQuery, IssuerRecord, IssuerState, Role
+from ca.interfaces.issuing import CertificateQuery, IssuerRecord, Role
 from ca.interfaces.store import RESTORE_RECORD
 from ca.interfaces.values import serial_text
 from ca.names.showing import visible
@@ -204,7 +204,7 @@ def _load_keys(issuers: tuple[IssuerRecord, ...], facility: Facility) -> Iterato
     if recorded is not None:
         yield from _compare_custody(recorded, found)
     for issuer in issuers:
-        if not issuer.has_key or issuer.state is IssuerState.ABANDONED:
+        if not issuer.has_key:
             continue
         try:
             with facility.key_of(issuer):

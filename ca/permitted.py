@@ -164,7 +164,10 @@ def _shown(name: GeneralName) -> str:
 
 
 def _exception(name: GeneralName) -> str:
-    text = visible(str(name).partition(":")[2] if not isinstance(name, URIName) else str(name))
+    whole = str(name)
+    # without its kind a UPN is read as an e-mail address
+    is_plain = not isinstance(name, URIName | UPNName)
+    text = visible(whole.partition(":")[2] if is_plain else whole)
     return f'exceptions = ["{text}"] under [names] in homeca.toml'
 
 

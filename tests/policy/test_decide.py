@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from ca.permitted import NamePolicy
 from ca.policy.decision import decide
 from ca.policy.terms import Grant, IssuerFacts, NotGranted, Wishes
 from ca.profiles.profile import Profile
+from ca.settings import read_settings
 from tests.policy.worlds import (
     ANY,
     CONSTRAINED,
@@ -75,6 +77,10 @@ TLS_SERVER = replace(SERVER, eku=("1.3.6.1.5.5.7.3.1",))
 
 
 # ---------------------------------------------------------------- dates
+
+
+def test_one_day_is_a_lifetime() -> None:
+    assert _granted(PLAIN, wishes=Wishes(days=1)).validity.duration == timedelta(days=1)
 
 
 def test_n_days_end_one_second_before_the_same_time() -> None:
@@ -258,6 +264,23 @@ def test_what_the_operator_types_replaces_the_subject() -> None:
     assert str(granted.subject) == "CN=alice-phone"
 
 
+@pytest.mark.parametrize(
+    ("wishes", "rules"),
+    [
+        (Wishes(subject=DistinguishedName.parse("CN=phone")), {"san.illegal", "key.rsa-too-small"}),
+        (
+            Wishes(san=(parse_general_name("nas.home.arpa"),)),
+            {"subject.illegal", "key.rsa-too-small"},
+        ),
+    ],
+)
+def test_what_the_operator_types_heals_no_other_part_of_the_request(
+    wishes: Wishes, rules: set[str]
+) -> None:
+    der = request(name(("CN", "x\0y")), [asked(san(dns("a b")))], key="rsa-1024")
+    assert rules <= set(_refused(der, wishes=wishes))
+
+
 def test_a_subject_that_has_no_encoding_is_refused_before_anything_is_built() -> None:
     wishes = Wishes(subject=DistinguishedName.of(("CN", "nas"), ("serialNumber", "a_b")))
     profile = replace(ANY, policy=policy(CN="supplied", serialNumber="optional"))
@@ -342,11 +365,28 @@ def test_an_exception_permits_one_name_and_no_other() -> None:
         assert _refused(PLAIN, names=names, wishes=wishes) == ["name.not-permitted"]
 
 
-def test_the_remedy_says_how_to_permit_the_name() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vpn.example.org",
+        "*.co.uk",
+        "203.0.113.7",
+        "2001:db8::7",
+        "me@example.org",
+        "UPN:me@example.org",
+        "URI:https://nas.example.org/start?x=1",
+    ],
+)
+def test_the_setting_that_the_remedy_names_permits_the_name(text: str) -> None:
+    wishes = Wishes(san=(parse_general_name(text),))
     with pytest.raises(RequestRefused) as refused:
-        judge(request(parts=[asked(san(dns("vpn.example.org")))]))
-    assert 'exceptions = ["vpn.example.org"]' in refused.value.remedy
-    assert "homeca.toml" in refused.value.remedy
+        judge(PLAIN, wishes=wishes)
+    remedy = refused.value.violations[0].remedy
+    setting = re.search(r"(exceptions = .*) under (\[names\]) in homeca.toml", remedy)
+    assert setting is not None
+    settings = read_settings(f"{setting[2]}\n{setting[1]}\n".encode())
+    names = NamePolicy.from_settings(settings)
+    assert _granted(PLAIN, names=names, wishes=wishes).names == wishes.san
 
 
 def test_what_the_root_was_made_for_is_permitted_without_a_setting() -> None:

@@ -21,12 +21,15 @@ from tests.policy.worlds import ANY, judge
 from tests.vectors.requests import octets as o
 from tests.vectors.requests.build import (
     GOOD,
+    HASH,
     HOST,
     asked,
     attribute,
     dns,
     extension,
     name,
+    pss_algorithm,
+    pss_request,
     request,
     san,
 )
@@ -59,6 +62,15 @@ def test_a_request_is_reported_whole() -> None:
     assert (found.spki.kind_name, found.signature_oid) == ("ec-p256", "1.2.840.10045.4.3.2")
     assert (found.violations, found.notes, found.extensions) == ((), (), ())
     assert found.der == PLAIN
+
+
+def test_a_pss_hash_that_nobody_knows_is_a_fault_of_the_request() -> None:
+    known, sha3 = o.oid(HASH["sha256"]), o.oid("2.16.840.1.101.3.4.2.8")
+    algorithm = pss_algorithm("sha256", 32).replace(known, sha3)
+    found = parse_request(pss_request("rsa-2048", "sha256", 32, algorithm=algorithm))
+    (fault,) = found.violations
+    assert fault.rule == "signature.malformed"
+    assert "2.16.840.1.101.3.4.2.8" in fault.text
 
 
 def test_a_windows_request_shows_its_hints() -> None:

@@ -15,11 +15,14 @@ from ca.encoding.ledger import link
 from ca.interfaces.issuing import IssuerRecord
 from ca.interfaces.revocation import Reason
 from ca.interfaces.store import CertificateStore
+from ca.interfaces.values import Serial
 from ca.ledger.audit import Audit
+from ca.services.facility import authorities, signing_authority
 from ca.services.revocation.revoking import release, revoke
 from tests.keys.tpm.lab import Lab
 from tests.ledger.benches import audited, auditor, copy_database, put_back, shell, wrong
 from tests.services.rig import Rig, cut, issue_one
+from tests.store.making import der_of, intent
 
 Tampering = Callable[[sqlite3.Connection], object]
 
@@ -129,6 +132,7 @@ DEVICE = "subject LIKE '%{}%' AND state = 'issued'"
             sql("UPDATE certificates SET serial = randomblob(20) WHERE subject LIKE '%good%'"),
             "ledger.outside",
         ),
+        (sql("DELETE FROM issuers WHERE slug = 'intermediate-1'"), "ledger.issuer"),
         (sql("UPDATE issuers SET crl_url = 'http://evil/' WHERE slug = 'root'"), "ledger.issuer"),
         (sql("UPDATE issuers SET spki = x'00' WHERE slug = 'root'"), "ledger.issuer"),
         (sql("UPDATE issuers SET certificate = x'00' WHERE slug = 'root'"), "ledger.issuer"),
@@ -149,6 +153,29 @@ def test_each_kind_of_tampering_is_named(busy: Rig, tampering: Tampering, rule: 
         connection.execute("PRAGMA foreign_keys = OFF")
         tampering(connection)
     assert rule in wrong(busy)
+
+
+@pytest.mark.parametrize("details", ["", "[]", "{}", '{"tpm":1,"seq":"x","value":"z","count":[]}'])
+def test_entries_that_cannot_be_read_are_named_and_the_audit_goes_on(
+    busy: Rig, details: str
+) -> None:
+    with shell(busy) as connection:
+        connection.execute("UPDATE ledger SET details = ?", [details])
+    assert {"ledger.changed", "ledger.anchor-entry"} <= set(wrong(busy, ask_tpm=False))
+
+
+def test_an_anchor_that_lies_far_behind_in_the_ledger_is_found(rig: Rig) -> None:
+    """After a long batch that was killed before it was anchored."""
+    numbers = range(1, 3000)
+    with rig.facility() as facility:
+        issuer = signing_authority(authorities(facility.store)).issuer.id
+        now = rig.clock()
+        facility.store.record_intents([intent(issuer, number) for number in numbers], at=now)
+        facility.store.record_certificates(
+            [(issuer, Serial(number), der_of(number)) for number in numbers], at=now
+        )
+    issue_one(rig)
+    audited(rig)
 
 
 def test_a_certificate_outside_the_ledger_is_named_by_its_serial(busy: Rig) -> None:

@@ -485,6 +485,22 @@ def test_a_proof_asks_to_compare_the_attestation_key(common_house: House, tmp_pa
     assert "another attestation key" in wrong.messages
 
 
+def test_a_statement_is_put_together_from_one_tpm_only(common_house: House, tmp_path: Path) -> None:
+    other = House(tmp_path / "other")
+    other.place.mkdir()
+    other.homeca.must("init-root", "--name", "Other", "--key", "ec-p256")
+    tables = []
+    for house in (common_house, other):
+        proof = tmp_path / "proof.json"
+        house.homeca.must("prove", "--out", proof, "--issuer", "root", "--force")
+        assert run(common_house, "prove", "--verify", proof).status == 0
+        tables.append(json.loads(proof.read_text()))
+    both = tables[0] | {"keys": tables[0]["keys"] + tables[1]["keys"]}
+    proof.write_text(json.dumps(both))
+    said = run(common_house, "prove", "--verify", proof)
+    assert (said.status, "signed by different TPMs" in said.messages) == (6, True), said
+
+
 def test_a_proof_for_a_nonce_is_made_anew(common_house: House, tmp_path: Path) -> None:
     proof = tmp_path / "proof.json"
     made = common_house.homeca.json("prove", "--out", proof, "--nonce", "c0ffee")

@@ -190,7 +190,10 @@ def test_a_checkpoint_still_sees_what_was_accepted(rig: Rig, old: Path, tmp_path
     put_back(rig, old)
     with auditor(rig) as found:
         found.keeper.accept("nobody will notice")
-    assert {"ledger.set-back", "ledger.rewritten"} & set(wrong(rig, checkpoint))
+    assert wrong(rig, checkpoint) == ["ledger.set-back"]
+    while len(events(rig)) < checkpoint.position.entries:  # until as much has happened again
+        issue_one(rig)
+    assert wrong(rig, checkpoint) == ["ledger.rewritten"]
 
 
 def test_accepting_what_agrees_anyway_is_said_to_have_agreed(rig: Rig) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -88,21 +89,26 @@ def of_another_ca(
     *,
     days: tuple[int, int] = (0, 900),
     signed_by: str = "elsewhere",
+    below: Sequence[x509.ExtensionType] | None = None,
+    called: str | None = None,
+    issued_by: str = "Elsewhere",
 ) -> list[bytes]:
     """A root that another program made, and what it made of the request, DER.
 
     extensions, days, signed_by: of the root; days from now to its beginning and its end.
+    below, called, issued_by: of what it made, where these are not a CA's, or not as was asked.
     """
     request = x509.load_der_x509_csr(request_octets)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Elsewhere")])
+    name = named("Elsewhere")
 
     def made(
         builder: x509.CertificateBuilder,
         days: tuple[int, int],
         extensions: Sequence[x509.ExtensionType],
         signer: str,
+        issuer: x509.Name,
     ) -> bytes:
-        builder = builder.issuer_name(name).serial_number(x509.random_serial_number())
+        builder = builder.issuer_name(issuer).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(away.clock.now + timedelta(days=days[0]))
         builder = builder.not_valid_after(away.clock.now + timedelta(days=days[1]))
         for extension in extensions:
@@ -110,11 +116,17 @@ def of_another_ca(
         return builder.sign(key(signer), hashes.SHA256()).public_bytes(Encoding.DER)
 
     root = x509.CertificateBuilder().subject_name(name).public_key(key("elsewhere").public_key())
-    below = x509.CertificateBuilder().subject_name(request.subject)
+    answer = x509.CertificateBuilder().subject_name(named(called) if called else request.subject)
+    answer = answer.public_key(request.public_key())
+    below = [IS_CA, SIGNS] if below is None else below
     return [
-        made(root, days, extensions, signed_by),
-        made(below.public_key(request.public_key()), (0, 900), [IS_CA, SIGNS], "elsewhere"),
+        made(root, days, extensions, signed_by, name),
+        made(answer, (0, 900), below, "elsewhere", named(issued_by)),
     ]
+
+
+def named(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 @pytest.mark.parametrize(
@@ -154,6 +166,29 @@ def test_what_may_not_be_a_root_is_refused_and_leaves_its_place_to_one_that_may(
     with away.facility() as facility:
         good = of_another_ca(away, request, [IS_CA, SIGNS])
         assert accept_intermediate(good, facility).state is IssuerState.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule"),
+    [
+        ({"below": [IS_NO_CA, SIGNS]}, "ceremony.ca"),
+        ({"below": [SIGNS]}, "ceremony.ca"),
+        ({"below": [IS_CA, SIGNS_LISTS]}, "ceremony.key-usage"),
+        ({"below": [IS_CA]}, "ceremony.key-usage"),
+        ({"called": "Somebody else"}, "ceremony.subject"),
+        ({"issued_by": "Another root"}, "ceremony.chain"),
+    ],
+)
+def test_an_answer_that_makes_no_intermediate_of_the_request_is_refused(
+    away: Rig, answer: dict[str, Any], rule: str
+) -> None:
+    request = asked(away)
+    bad = of_another_ca(away, request, [IS_CA, SIGNS], **answer)
+    with away.facility() as facility:
+        with pytest.raises(CeremonyRefused) as refused:
+            accept_intermediate(bad, facility)
+        assert rule in {one.rule for one in refused.value.violations}
+        assert [issuer.state for issuer in facility.store.issuers()] == [IssuerState.PENDING]
 
 
 def test_a_root_may_leave_its_key_usage_out(away: Rig) -> None:
@@ -224,6 +259,20 @@ def test_the_constraints_of_a_root_hold_below_an_intermediate_without_any(away: 
     assert [one.permitted_dns for one in authority.above] == [("home.arpa",)]
 
 
+def test_a_home_has_one_root_for_ever(rig: Rig, away: Rig) -> None:
+    first = of_another_ca(away, asked(away), [IS_CA, SIGNS])
+    with away.facility() as facility:
+        accept_intermediate(first, facility)
+    with away.facility() as facility:
+        _, request = request_intermediate(Plan(name="Away", kind=EC_P256, days=1), facility)
+    answer = [root_of(rig), certified(rig, request)]
+    with away.facility() as facility:
+        with pytest.raises(CeremonyRefused, match="belongs to another root"):
+            accept_intermediate(answer, facility)
+        roots = [issuer for issuer in facility.store.issuers() if issuer.role is Role.ROOT]
+    assert [one.certificate for one in roots] == first[:1]
+
+
 def test_the_waiting_intermediate_survives_other_commands(rig: Rig, away: Rig) -> None:
     request = asked(away)
     with away.facility() as facility:
@@ -263,7 +312,6 @@ def test_a_certificate_with_a_forged_signature_is_not_accepted(rig: Rig, away: R
 
 
 def test_a_certificate_of_a_device_does_not_make_an_intermediate(rig: Rig, away: Rig) -> None:
-    """The request of --csr-out, signed as a device's: no CA bit, another subject."""
     asked(away)
     with away.facility() as facility:
         (pending,) = facility.store.issuers()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import select
 import stat
 import time
@@ -21,6 +22,9 @@ from ca.names.showing import shell_word
 #: TPM 2.0 messages begin tag(2) size(4) code(4); no TPM sends more than its 4 kB buffer.
 HEADER = 10
 MAX_ANSWER = 4096
+
+#: The kernel's device without its resource manager.
+_PLAIN = re.compile(r"/dev/tpm(\d+)")
 
 #: TPM2_Shutdown(CLEAR).
 SHUTDOWN = bytes.fromhex("80010000000c000001450000")
@@ -106,7 +110,7 @@ class DeviceLink:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise _device_refused(path, error) from error
+            raise device_refused(path, error) from error
         # a file of that name would be overwritten by the first command
         if not stat.S_ISCHR(os.fstat(self._fd).st_mode):
             os.close(self._fd)
@@ -150,11 +154,20 @@ class DeviceLink:
             os.close(self._fd)
 
 
-def _device_refused(path: Path, error: OSError) -> TpmUnreachable:
-    if error.errno in (errno.EACCES, errno.EPERM):
+def device_refused(path: Path, error: OSError) -> TpmUnreachable:
+    """What open(2) said of a TPM's device, and what to do about it."""
+    if error.errno == errno.EPERM:  # not the file's mode: a control group's rule for devices
+        remedy = (
+            f"let it be reached from here: `DeviceAllow={path} rw` in a systemd unit, "
+            f"`--device {path}` for a container"
+        )
+    elif error.errno in (errno.EACCES, errno.EBUSY) and (plain := _PLAIN.fullmatch(str(path))):
+        # one user at a time, and none but tss and root (Debian's 60-tpm-udev.rules)
+        remedy = f"use the device that many can share: `--tpm device:/dev/tpmrm{plain[1]}`"
+    elif error.errno == errno.EACCES:
         remedy = "run `sudo usermod -aG tss $USER`, log out and in, and try again"
     elif error.errno == errno.EBUSY:
-        remedy = f"run `fuser {shell_word(path)}` to see which program holds it, and stop that"
+        remedy = f"run `sudo fuser {shell_word(path)}` to see which program holds it, and stop that"
     else:
         remedy = "look at `dmesg | grep -i tpm` and at the TPM settings of the firmware"
     return TpmUnreachable(f"the TPM {str(path)!r} cannot be opened: {_text(error)}", remedy=remedy)

@@ -26,18 +26,33 @@ def choose(tcti: str, *, device: Path = DEVICE, sysfs: Path = SYSFS) -> str:
 
     tcti:    what the settings say; "" or "auto" to look for a TPM.
     Returns: "embedded", "device:/dev/tpmrm0", or the TCTI string as given.
-    Raises:  TpmUnreachable when the kernel has a TPM that offers no resource manager.
+    Raises:  TpmUnreachable when the kernel has a TPM that offers no resource manager, as one by
+             the old specification does not.
     """
     if tcti not in ("", "auto"):
         return tcti
     if device.exists():
         return f"device:{device}"
+    if _is_of_version_1(sysfs):
+        raise TpmUnreachable(
+            "this machine's TPM is a TPM 1.2, and homeca needs a TPM 2.0",
+            remedy="switch it to 2.0 in the firmware settings if they offer that, or choose "
+            "software with `--tpm embedded`",
+        )
     if sysfs.is_dir() and any(sysfs.iterdir()):
         raise TpmUnreachable(
             f"this machine has a TPM, but there is no {str(device)!r}",
             remedy="pass that device into the container, or choose software with `--tpm embedded`",
         )
     return EMBEDDED
+
+
+def _is_of_version_1(sysfs: Path) -> bool:
+    """By what the kernel says of its first TPM; a kernel before 5.6 says nothing."""
+    try:
+        return (sysfs / "tpm0/tpm_version_major").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def open_link(tcti: str, *, state_dir: Path, manufacture: bool, deadline: float) -> Link:

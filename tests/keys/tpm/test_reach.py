@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import select
@@ -23,7 +24,7 @@ from ca.interfaces.custody import CustodyKind
 from ca.keys.tpm import reach
 from ca.keys.tpm.embedded import EmbeddedTpm
 from ca.keys.tpm.library import LibraryLink
-from ca.keys.tpm.link import DeviceLink
+from ca.keys.tpm.link import DeviceLink, device_refused
 from ca.keys.tpm.transaction import Transaction
 from ca.keys.tpm.tss import ESYS_TR
 from tests.keys.tpm.lab import PIN, Lab, verify
@@ -55,6 +56,23 @@ def test_a_hardware_tpm_that_is_hidden_from_us_is_not_replaced_in_silence(tmp_pa
     with pytest.raises(TpmUnreachable, match="this machine has a TPM") as caught:
         reach.choose("", device=tmp_path / "tpmrm0", sysfs=tmp_path)
     assert "--tpm embedded" in caught.value.remedy
+
+
+def test_a_tpm_of_the_old_specification_is_called_that(tmp_path: Path) -> None:
+    """The kernel makes no resource manager for one."""
+    (tmp_path / "tpm0").mkdir()
+    (tmp_path / "tpm0/tpm_version_major").write_text("1\n")
+    with pytest.raises(TpmUnreachable, match=r"is a TPM 1\.2") as caught:
+        reach.choose("", device=tmp_path / "tpmrm0", sysfs=tmp_path)
+    assert "container" not in caught.value.remedy
+    assert "--tpm embedded" in caught.value.remedy
+
+
+def test_a_tpm_2_that_is_hidden_is_not_called_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "tpm0").mkdir()
+    (tmp_path / "tpm0/tpm_version_major").write_text("2\n")
+    with pytest.raises(TpmUnreachable, match="there is no"):
+        reach.choose("", device=tmp_path / "tpmrm0", sysfs=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +157,25 @@ def test_a_device_we_may_not_open_names_the_group(tmp_path: Path) -> None:
     finally:
         os.seteuid(user)
     assert "usermod -aG tss" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "said"),
+    [
+        # Debian gives /dev/tpm0 to the user tss and not to its group; seen before the real driver
+        ("/dev/tpm0", errno.EACCES, "--tpm device:/dev/tpmrm0"),
+        ("/dev/tpm0", errno.EBUSY, "--tpm device:/dev/tpmrm0"),
+        ("/dev/tpmrm1", errno.EACCES, "usermod -aG tss"),
+        ("/dev/tpmrm0", errno.EPERM, "DeviceAllow=/dev/tpmrm0 rw"),
+        ("/dev/tpm0", errno.ENOENT, "dmesg"),
+    ],
+)
+def test_what_the_kernel_refuses_is_remedied_where_it_is_refused(
+    path: str, number: int, said: str
+) -> None:
+    error = device_refused(Path(path), OSError(number, os.strerror(number)))
+    assert said in error.remedy
+    assert ("usermod" in error.remedy) == (said == "usermod -aG tss")
 
 
 def test_a_device_that_is_gone_is_told(tmp_path: Path) -> None:

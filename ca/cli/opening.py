@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SOFTWARE_TPM = (
     "the key is in a software TPM: its file cannot be used elsewhere without the whole TPM state, "
-    "but whoever is root on this machine can copy that state"
+    "but whoever is root where that TPM runs can copy it"
 )
 
 

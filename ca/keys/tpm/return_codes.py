@@ -7,6 +7,8 @@ is part of the question.
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from ca.errors import (
@@ -26,6 +28,7 @@ from ca.errors import (
     TpmTampered,
     TpmUnavailable,
 )
+from ca.names.showing import shell_word
 
 # TPM_CC (Part 2 §6.5.2)
 CC_EVICT_CONTROL = 0x120
@@ -149,26 +152,6 @@ _ALWAYS: dict[int, _Meaning] = {
         "the TPM is in failure mode: its self-test did not pass",
         "switch the machine off and on; if it recurs, this TPM is broken",
     ),
-    0x902: _Meaning(
-        TpmOutOfMemory,
-        "the TPM has no free slot for a key: other programs left theirs inside",
-        "run `tpm2_flushcontext -t`, or reach the TPM through /dev/tpmrm0",
-    ),
-    0x903: _Meaning(
-        TpmOutOfMemory,
-        "the TPM has no free slot for a session: other programs left theirs inside",
-        "run `tpm2_flushcontext -l`, or reach the TPM through /dev/tpmrm0",
-    ),
-    0x904: _Meaning(
-        TpmOutOfMemory,
-        "the TPM has no memory left",
-        "run `tpm2_flushcontext -t`, or restart the machine",
-    ),
-    0x905: _Meaning(
-        TpmOutOfMemory,
-        "the TPM has too many sessions",
-        "run `tpm2_flushcontext -s`, or restart the machine",
-    ),
     0x910: _Meaning(
         TpmNotStarted,
         "the TPM was reset while it was in use",
@@ -201,6 +184,17 @@ _ALWAYS: dict[int, _Meaning] = {
     ),
 }
 
+#: No room for another: what is said, and what tpm2_flushcontext is to make room with.
+_FULL: dict[int, tuple[str, str]] = {
+    0x902: ("the TPM has no free slot for a key: other programs left theirs inside", "-t"),
+    0x903: ("the TPM has no free slot for a session: other programs left theirs inside", "-l"),
+    0x904: ("the TPM has no memory left", "-t"),
+    0x905: ("the TPM has too many sessions", "-s"),
+}
+
+#: The kernel's devices of one TPM: with its resource manager, and without.
+_DEVICE = re.compile(r"device:/dev/tpm(?:rm)?(\d+)")
+
 _SWAPPED = _Meaning(
     TpmSwapped, "this is not the TPM that holds the CA's keys, or it was cleared", SWAPPED_REMEDY
 )
@@ -232,13 +226,16 @@ _TAMPERED = _Meaning(
 )
 
 
-def error(number: int, *, command: int) -> CustodyError:
+def error(number: int, *, command: int, tcti: str) -> CustodyError:
     """The error to raise for a return code.
 
     number:  as TSS2_Exception.rc has it.
     command: TPM_CC of the command that was answered, 0 when none was sent.
+    tcti:    how the TPM was reached.
     """
     rc = ReturnCode(number)
+    if rc.is_from_tpm and rc.error in _FULL and not rc.about:
+        return _full(*_FULL[rc.error], tcti)
     meaning = _meaning(rc, command)
     if meaning is None:
         name = COMMAND_NAMES.get(command, f"command 0x{command:x}")
@@ -249,6 +246,18 @@ def error(number: int, *, command: int) -> CustodyError:
             remedy=f"run `tpm2_rc_decode 0x{number:x}` to read it, and report it",
         )
     return meaning.leaf(meaning.problem, remedy=meaning.remedy)
+
+
+def _full(problem: str, option: str, tcti: str) -> TpmOutOfMemory:
+    """The kernel's resource manager shows each user his own objects and sessions, and nobody those
+    that a user of the plain device left: they are seen, and flushed, through that alone.
+    """
+    kernel = _DEVICE.fullmatch(tcti)
+    if kernel is not None:
+        flush = f"sudo tpm2_flushcontext -T device:/dev/tpm{kernel[1]} {option}"
+    else:
+        flush = f"tpm2_flushcontext -T {shell_word(tcti)} {option}"
+    return TpmOutOfMemory(problem, remedy=f"run `{flush}`, and try again; or restart the machine")
 
 
 def _meaning(rc: ReturnCode, command: int) -> _Meaning | None:

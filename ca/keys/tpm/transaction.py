@@ -77,7 +77,9 @@ class Transaction:
                     raise self.wire.failure from error
                 commands = self.wire.commands[sent:]
                 command = commands[-1] if commands else 0
-                raise return_codes.error(int(error.rc), command=command) from error
+                raise return_codes.error(
+                    int(error.rc), command=command, tcti=self.wire.link.name
+                ) from error
 
     @property
     def owner_auth(self) -> bytes:

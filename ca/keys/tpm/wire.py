@@ -111,7 +111,8 @@ class Wire(PyTCTI):  # type: ignore[misc]  # tpm2_pytss is untyped
             if code not in AGAIN:
                 return answer
             if time.monotonic() + pause > give_up:
-                raise return_codes.error(code, command=command_code(self._command))
+                command = command_code(self._command)
+                raise return_codes.error(code, command=command, tcti=self.link.name)
             time.sleep(pause)
             pause = min(2 * pause, 0.5)
             self._send(self._command)

@@ -169,7 +169,7 @@ def _of_custody(custody: Custody | None, home: Home) -> Iterator[Concern]:
     if custody is not None and custody.kind is CustodyKind.SOFTWARE_TPM:
         yield Concern(
             "custody.software-tpm",
-            "the keys are in a software TPM: whoever is root on this machine can copy its state",
+            "the keys are in a software TPM: whoever is root where it runs can copy its state",
             "for keys nobody can copy, make the CA on a machine with a TPM",
             needs_attention=False,
         )

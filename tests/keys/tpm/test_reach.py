@@ -270,7 +270,7 @@ def test_a_tpm_full_of_others_keys_names_the_way_out(lab: Lab, socket_tpm: Socke
         lab.custody(tcti=tcti).open(key.pem, spki=key.spki, pin=PIN),
     ):
         pass
-    assert "tpm2_flushcontext -t" in caught.value.remedy
+    assert f"tpm2_flushcontext -T {tcti} -t" in caught.value.remedy
 
 
 def test_something_that_is_no_tpm_is_noticed(lab: Lab) -> None:

@@ -23,6 +23,7 @@ from ca.errors import (
 from ca.keys.tpm.return_codes import ReturnCode, error
 
 START, LOAD, SIGN, CREATE, TEST_PARMS = 0x176, 0x157, 0x15D, 0x153, 0x18A
+RM = "device:/dev/tpmrm0"
 CREATE_PRIMARY, EVICT_CONTROL, READ_PUBLIC = 0x131, 0x120, 0x173
 
 
@@ -75,7 +76,7 @@ CREATE_PRIMARY, EVICT_CONTROL, READ_PUBLIC = 0x131, 0x120, 0x173
 def test_a_return_code_means_what_its_command_makes_of_it(
     number: int, command: int, expected: type[CustodyError]
 ) -> None:
-    found = error(number, command=command)
+    found = error(number, command=command, tcti=RM)
     assert type(found) is expected
     assert found.problem[0].islower()
     assert not found.problem.endswith(".")
@@ -98,11 +99,28 @@ def test_a_format_one_code_says_what_it_is_about(number: int, about: str) -> Non
 
 
 def test_a_number_nobody_foresaw_is_told_with_its_command_and_how_to_read_it() -> None:
-    found = error(0x2D5, command=SIGN)
+    found = error(0x2D5, command=SIGN, tcti=RM)
     assert found.problem == "the TPM answered TPM2_Sign with 0x2d5 (parameter 2)"
     assert "tpm2_rc_decode 0x2d5" in found.remedy
 
 
 def test_a_wrong_pin_warns_only_where_the_tpm_counts() -> None:
-    assert "counts failures" in error(0x98E, command=SIGN).remedy
-    assert "counts failures" not in error(0x9A2, command=SIGN).remedy
+    assert "counts failures" in error(0x98E, command=SIGN, tcti=RM).remedy
+    assert "counts failures" not in error(0x9A2, command=SIGN, tcti=RM).remedy
+
+
+@pytest.mark.parametrize(("number", "option"), [(0x902, "-t"), (0x903, "-l"), (0x905, "-s")])
+@pytest.mark.parametrize("tcti", ["device:/dev/tpmrm0", "device:/dev/tpm0"])
+def test_what_fills_a_chip_is_flushed_past_the_kernels_resource_manager(
+    number: int, option: str, tcti: str
+) -> None:
+    """Seen before the kernel's driver: through /dev/tpmrm0 the same command flushes nothing."""
+    for layer in (0, 0xB0000):
+        remedy = error(layer | number, command=LOAD, tcti=tcti).remedy
+        assert f"`sudo tpm2_flushcontext -T device:/dev/tpm0 {option}`" in remedy
+        assert "tpmrm" not in remedy
+
+
+def test_what_fills_another_tpm_is_flushed_there() -> None:
+    remedy = error(0x902, command=LOAD, tcti="swtpm:path=/run/my tpm/s").remedy
+    assert "`tpm2_flushcontext -T 'swtpm:path=/run/my tpm/s' -t`" in remedy

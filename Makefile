@@ -16,8 +16,8 @@ CHECKS := format lint types layers migrations readme
 # Without compiled modules each command takes three times as long, and some set this globally.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup dev check test bench faults fuzz migrations readme lock wheel clean \
-	packages packages-test \
+.PHONY: help demo setup dev check test bench faults fuzz vm migrations readme lock wheel clean \
+	packages packages-test packages-vm \
 	$(CHECKS:%=check-%)
 
 help: ## list these verbs
@@ -68,6 +68,11 @@ fuzz: dev $(VENV)/.fuzz ## fuzz each parser by coverage for SECONDS (60)
 		$(BIN)/python -m tests.fuzz.run "$$target" --seconds $(SECONDS) || exit 1; \
 	done
 
+VM_KVM ?=
+
+vm: packages-vm dev ## test before the kernel's own TPM driver, in a virtual machine
+	VM_KVM=$(VM_KVM) $(BIN)/python -m pytest --timeout 300 tests/vm
+
 migrations: dev check-migrations ## prove that the migrations make exactly the tables of the models
 
 readme: dev ## write the README's command reference anew from --help
@@ -88,6 +93,9 @@ packages:
 
 packages-test:
 	@scripts/install-packages run test
+
+packages-vm:
+	@scripts/install-packages run test vm
 
 # The environment is made anew when a lock changes, so that it never holds more than the locks name.
 # Every wheel is checked by hash, and so is what builds those that come as source.

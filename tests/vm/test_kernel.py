@@ -1,0 +1,86 @@
+"""Before the kernel's own TPM driver and resource manager: what a pseudo-terminal cannot show.
+
+`make vm` runs these, `make test` does not: a kernel has to be fetched and booted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+from tests.interop.homeca import CHECKOUT
+from tests.vm.machine import Machine
+
+HOMECA = (sys.executable, "-m", "ca")
+
+#: Kills a program as soon as it has the TPM open; exits 0 if it died of that.
+KILLER = """
+import glob, os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+has_tpm = False
+while child.poll() is None and not has_tpm:
+    for link in glob.glob(f"/proc/{child.pid}/fd/*"):
+        try:
+            has_tpm |= os.readlink(link) == "/dev/tpmrm0"
+        except FileNotFoundError:
+            pass
+child.kill()
+sys.exit(not (has_tpm and child.wait() == -9))
+"""
+
+
+def objects_in(machine: Machine) -> str:
+    """What lies in the TPM itself, past the resource manager, which shows each user his own."""
+    return machine.must("tpm2_getcap", "-T", "device:/dev/tpm0", "handles-transient", user="root")
+
+
+def test_who_may_not_open_the_device_is_told_why_and_gets_no_software_tpm(
+    machine: Machine,
+) -> None:
+    asked = ("init-root", "--name", "Vm", "--permit-dns", "home.arpa")
+    outside = machine.begin(*HOMECA, *asked, user="alice")
+    inside = machine.begin(*HOMECA, "tpm", "info", "--tpm", "device:/dev/tpm0", user="bob")
+    said = outside().stderr
+    assert "'/dev/tpmrm0' cannot be opened: permission denied" in said
+    assert "usermod -aG tss" in said
+    assert machine.run("test", "-e", "/srv/alice/ca/tpm", user="alice").status == 1
+    said = inside().stderr  # he is in that group, to which Debian gives only the shared device
+    assert "--tpm device:/dev/tpmrm0" in said
+    assert "usermod" not in said
+
+
+def test_the_machines_tpm_is_found_and_what_it_signs_verifies(with_ca: Machine) -> None:
+    status = json.loads(with_ca.homeca_must("status", "--json"))
+    assert status["custody"]["tcti"] == "device:/dev/tpmrm0"
+    with_ca.homeca_must("sign", "first.csr", "--profile", "vpn-client")
+    certs = "/srv/bob/ca/certs"
+    verify = ("openssl", "verify", "-untrusted", f"{certs}/intermediate-1.pem", "-CAfile")
+    with_ca.must(*verify, f"{certs}/root.pem", "first.crt")
+    assert with_ca.run(*verify, "/dev/null", "first.crt").status != 0
+
+
+def test_a_tpm_filled_past_the_resource_manager_is_emptied_by_what_the_error_says(
+    with_ca: Machine,
+) -> None:
+    python = ("env", f"PYTHONPATH={CHECKOUT}", sys.executable)
+    with_ca.must(*python, "-m", "tests.vm.leaving", user="root")
+    assert objects_in(with_ca).count("0x80") == 3
+    refused = with_ca.homeca("sign", "second.csr", "--profile", "vpn-client")
+    assert "custody.tpm-out-of-memory" in refused.stderr
+    (remedy,) = re.findall(r"`sudo (.*?)`", refused.stderr)
+    with_ca.must("sh", "-c", remedy, user="root")
+    assert objects_in(with_ca) == ""
+
+
+def test_the_kernel_takes_back_what_a_killed_signing_held(with_ca: Machine) -> None:
+    killed = (*HOMECA, "sign", "second.csr", "--profile", "vpn-client")
+    assert with_ca.run(sys.executable, "-c", KILLER, *killed).status == 0
+    assert objects_in(with_ca) == ""
+
+
+def test_after_the_reset_button_anchor_and_lockout_are_as_before(with_ca: Machine) -> None:
+    with_ca.reset()
+    assert "the TPM holds entry" in with_ca.homeca_must("audit", "verify")
+    reading = ("tpm2_getcap", "-T", "device:/dev/tpmrm0", "properties-variable")
+    assert "TPM2_PT_LOCKOUT_COUNTER: 0x0\n" in with_ca.must(*reading)

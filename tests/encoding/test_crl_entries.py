@@ -57,6 +57,14 @@ def test_a_serial_whose_length_is_not_in_its_shortest_form_is_refused() -> None:
         list(listing(entry).split())
 
 
+def test_a_second_reason_in_one_entry_is_refused() -> None:
+    entry = crl_entry(1 << 158, DAWN + timedelta(days=9000), Reason.KEY_COMPROMISE)
+    _, date, (tag, reason) = tlv.elements(tlv.read_only(entry, tlv.SEQUENCE))
+    assert entry_facts(1, tlv.tlv(*date) + tlv.tlv(tag, reason)).reason == 1
+    with pytest.raises(CertificateMalformed, match="twice"):
+        entry_facts(1, tlv.tlv(*date) + tlv.tlv(tag, reason * 2))
+
+
 @given(lists)
 def test_only_entries_in_their_usual_form_are_plain(octets: list[bytes]) -> None:
     for run in listing(*octets).runs():

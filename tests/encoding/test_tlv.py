@@ -87,6 +87,7 @@ def test_any_tag_number_can_be_written(number: int, head: str) -> None:
         "048101",
         "04820001",
         "0482000100",
+        "04820080" + "00" * 128,
         "1f0100",
         "0485010000000000",
         "040500",

@@ -488,6 +488,18 @@ def test_a_wrong_signature_never_becomes_a_certificate(rig: Rig) -> None:
 # ---------------------------------------------------------------- the record does not take it
 
 
+def test_a_key_that_is_gone_fails_every_certificate_and_puts_none_in_doubt(rig: Rig) -> None:
+    (rig.path / "keys/intermediate-1.tss").rename(rig.path / "elsewhere.tss")
+    with rig.facility() as facility:
+        outcomes = issue(facility, *(order(f"d{n}") for n in range(FIRST_CHUNK + 3)))
+    assert [type(outcome) for outcome in outcomes] == [NotIssued] * (FIRST_CHUNK + 3)
+    (said,) = {outcome.error.problem for outcome in outcomes if isinstance(outcome, NotIssued)}
+    assert "keys/intermediate-1.tss' cannot be read: No such file" in said
+    assert [row.state for row in rig.rows()] == [State.FAILED] * FIRST_CHUNK
+    (rig.path / "elsewhere.tss").rename(rig.path / "keys/intermediate-1.tss")
+    assert serials(cut(rig)) == set()
+
+
 def test_without_a_recorded_intent_the_key_is_never_asked(rig: Rig) -> None:
     record = Recorder()
     with (

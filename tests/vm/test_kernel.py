@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 
+from ca.services.standing.scheduling import Plan, units
 from tests.interop.homeca import CHECKOUT
 from tests.vm.machine import Machine
 
@@ -77,6 +79,34 @@ def test_the_kernel_takes_back_what_a_killed_signing_held(with_ca: Machine) -> N
     killed = (*HOMECA, "sign", "second.csr", "--profile", "vpn-client")
     assert with_ca.run(sys.executable, "-c", KILLER, *killed).status == 0
     assert objects_in(with_ca) == ""
+
+
+#: Starts a service that is locked in as those of `homeca schedule` are, and ends as it does.
+OPENING = """
+set -e
+cat > /run/systemd/system/opening.service <<END
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+DevicePolicy=closed
+{rules}
+ExecStart=/bin/sh -c 'exec 3<>{device}'
+END
+systemctl daemon-reload
+systemctl start opening.service
+"""
+
+
+def test_a_unit_of_schedule_may_open_either_device_by_its_own_rules(machine: Machine) -> None:
+    plan = Plan(program=("homeca",), home=Path("/srv/bob/ca"), is_system=True)
+    lines = units(plan)["homeca-crl.service"].splitlines()
+    rules = "\n".join(line for line in lines if line.startswith("DeviceAllow="))
+    for device in ("/dev/tpm0", "/dev/tpmrm0"):
+        with_rules = OPENING.format(rules=rules, device=device)
+        assert machine.run("sh", "-c", with_rules, user="root").status == 0
+        without = OPENING.format(rules="", device=device)
+        assert machine.run("sh", "-c", without, user="root").status != 0
 
 
 def test_after_the_reset_button_anchor_and_lockout_are_as_before(with_ca: Machine) -> None:

@@ -126,7 +126,8 @@ def init_root(
     """
     name = checked_name(name)
     constraints = NameConstraints.parse(dns=permit_dns or (), ip=permit_ip or ())
-    secret = new_pin(pin_file) if pin else None
+    # here a file with a PIN can be for no other key: it is not passed over in silence
+    secret = new_pin(pin_file) if pin or pin_file is not None else None
     with facility(
         home,
         tpm=tpm,
@@ -244,7 +245,9 @@ def init_intermediate(
     if csr_out is not None:
         root_elsewhere.require_request_place(csr_out)
     answer = root_elsewhere.answer_place(sign_request) if sign_request is not None else None
-    secret = new_pin(new_pin_file or pin_file) if pin or new_pin_file is not None else None
+    # with --csr-out there is no root's key here, so --pin-file too is the new one's
+    has_pin = pin or new_pin_file is not None or (csr_out is not None and pin_file is not None)
+    secret = new_pin(new_pin_file or pin_file) if has_pin else None
     fresh = csr_out is not None and not (chosen_home(home) / "homeca.db").exists()
     with facility(
         home,
@@ -280,7 +283,7 @@ def init_intermediate(
             return
         else:
             _announce(plan.kind)
-            warn_of_no_pin(plan, found)
+            warn_of_no_pin(plan, found, pin_file)
             issuer = intermediate.init_intermediate(plan, found)
         show_issuer(issuer, found, as_json=as_json, constraints=None)
         if not as_json:

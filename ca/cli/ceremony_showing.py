@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ca.cli.opening import mention_custody
@@ -26,13 +27,19 @@ def warn_of_addresses(constraints: NameConstraints) -> None:
         )
 
 
-def warn_of_no_pin(plan: Plan, found: Facility) -> None:
-    """Before an intermediate is made that anybody at this TPM can use, although its root is not."""
+def warn_of_no_pin(plan: Plan, found: Facility, pin_file: Path | None) -> None:
+    """Before an intermediate is made that anybody at this TPM can use, although its root is not,
+    or although a PIN was given.
+    """
     from ca.services.standing.scheduling import keys_with_pin
 
     roots = {one.key_file for one in found.store.issuers() if one.role is Role.ROOT}
-    if plan.pin is None and not roots.isdisjoint(keys_with_pin(found.home, found.store)):
+    if plan.pin is not None:
+        return
+    if not roots.isdisjoint(keys_with_pin(found.home, found.store)):
         warn("the new key has no PIN, although the root's has one; --pin gives it one")
+    elif pin_file is not None:
+        warn("the new key has no PIN: --pin-file is that of the root's key; --pin gives it one")
 
 
 def show_issuer(

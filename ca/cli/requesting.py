@@ -69,8 +69,8 @@ def make(
         )
     name = existing or wanted.name or requesting.name_of(plan)
     target = request_target(out, inf, name, force=force)
-    if wanted.pin:
-        plan = replace(plan, pin=new_pin(pin_file))
+    if wanted.pin or (pin_file is not None and existing is None):
+        plan = replace(plan, pin=new_pin(pin_file))  # a file with one can be for no other key
     if plan.kind.family is Family.RSA and existing is None:
         _announce_rsa(one_hash=plan.one_hash)
     if existing is not None:
@@ -106,8 +106,9 @@ def again(
     device = open_device(opening(home, tpm, pin_file))
     last = device.home.require(name)[-1]
     target = request_target(out, None, name, force=force)
-    # a key that had a PIN is not silently followed by one that has none
-    secret = new_pin(pin_file) if new_key and (pin or last.has_pin) else None
+    # a key that had a PIN, or was given one, is not silently followed by one that has none
+    has_pin = pin or last.has_pin or pin_file is not None
+    secret = new_pin(pin_file) if new_key and has_pin else None
     if new_key and (kind or KEY_KINDS[last.kind]).family is Family.RSA:
         _announce_rsa(one_hash=one_hash)
     made = requesting.renew(name, device, new_key=new_key, kind=kind, pin=secret, one_hash=one_hash)

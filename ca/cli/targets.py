@@ -49,7 +49,7 @@ def _certificate_target(source: str, out: Path | None, *, many: bool) -> Path | 
         if many:
             raise UsageError(
                 f"{visible(str(out))!r} is not a directory, and there are many requests",
-                remedy="give --out a directory",
+                remedy="give --out a directory that is there",
             )
         return out
     if source == STANDARD_STREAM or Path(source).is_fifo():

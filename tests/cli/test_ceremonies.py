@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ca.encoding.tsskey import TssKey
 from tests.cli.running import run
 from tests.house import House
 from tests.interop.homeca import Homeca
@@ -163,6 +164,34 @@ def test_an_intermediate_has_a_pin_of_its_own_without_a_terminal(tmp_path: Path)
     prove = ("prove", "--issuer", "intermediate-1", "--nonce", "00")
     assert homeca.run(*prove, "--pin-file", new).returncode == 0
     assert homeca.run(*prove, "--pin-file", pin).returncode == 4
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("init-root", "--name", "A", "--key", "ec-p256"),
+        ("init-intermediate", "--name", "A", "--key", "ec-p256", "--csr-out", "i.csr"),
+        ("request", "new", "--subject", "CN=x", "--out", "x.csr"),
+    ],
+    ids=lambda step: step[0],
+)
+def test_a_file_with_a_pin_gives_the_key_that_is_made_a_pin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    homeca = Homeca(tmp_path / "home")
+    homeca.must(*step, "--pin-file", private(tmp_path / "pin", "correct horse"))
+    (key,) = homeca.home.rglob("*.tss")
+    assert not TssKey.from_pem(key.read_bytes()).empty_auth
+
+
+def test_a_pin_that_is_given_and_used_for_nothing_is_said(tmp_path: Path) -> None:
+    homeca = Homeca(tmp_path / "home")
+    homeca.must("init-root", "--name", "A", "--key", "ec-p256")
+    pin = private(tmp_path / "pin", "correct horse")
+    said = homeca.run("init-intermediate", "--key", "ec-p256", "--pin-file", pin)
+    assert "the new key has no PIN" in said.stderr
+    assert "--pin gives it one" in said.stderr
 
 
 def test_a_step_that_makes_no_key_takes_no_new_pin(house: House, tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ sys.exit(not (has_tpm and child.wait() == -9))
 """
 
 
+#: Signs a request with a key of `homeca request`, as any program before OpenSSL does.
+SIGNING = """
+    export TPM2OPENSSL_TCTI=device:/dev/tpmrm0
+    openssl pkeyutl -provider tpm2 -provider default -propquery '?provider=tpm2' \\
+        -sign -rawin -digest sha256 -inkey {key} -in laptop.csr -out signature
+"""
+
+
 def objects_in(machine: Machine) -> str:
     """What lies in the TPM itself, past the resource manager, which shows each user his own."""
     return machine.must("tpm2_getcap", "-T", "device:/dev/tpm0", "handles-transient", user="root")
@@ -79,6 +87,39 @@ def test_the_kernel_takes_back_what_a_killed_signing_held(with_ca: Machine) -> N
     killed = (*HOMECA, "sign", "second.csr", "--profile", "vpn-client")
     assert with_ca.run(sys.executable, "-c", KILLER, *killed).status == 0
     assert objects_in(with_ca) == ""
+
+
+def test_four_at_once_get_their_certificates_while_another_uses_the_tpm_as_well(
+    with_ca: Machine,
+) -> None:
+    busy = "for _ in $(seq 100); do tpm2_getrandom -T device:/dev/tpmrm0 8 || exit 1; done"
+    another = with_ca.begin("sh", "-c", busy, user="root")
+    asked = (*HOMECA, "sign", "second.csr", "--profile", "vpn-client", "--out")
+    ends = [with_ca.begin(*asked, f"{number}.crt") for number in range(4)]
+    assert [end().status for end in ends] == [0] * 4
+    assert another().status == 0
+    serials = {
+        with_ca.must("openssl", "x509", "-in", f"{number}.crt", "-noout", "-serial")
+        for number in range(4)
+    }
+    assert len(serials) == 4
+    assert objects_in(with_ca) == ""
+
+
+def test_openssl_signs_with_a_devices_key_that_homeca_made(with_ca: Machine) -> None:
+    device = ("env", "HOMECA_HOME=/srv/bob/device", *HOMECA, "request")
+    with_ca.must(*device, "new", "--subject", "CN=laptop.home.arpa", "--out", "laptop.csr")
+    with_ca.homeca_must("sign", "laptop.csr", "--profile", "vpn-client")
+    reading = ("openssl", "x509", "-in", "ca/certs/root.pem", "-noout", "-fingerprint", "-sha256")
+    root = ("--root", "ca/certs/root.pem")
+    fingerprint = with_ca.must(*reading).partition("=")[2].strip()
+    with_ca.must(*device, "accept", "laptop.crt", *root, "--fingerprint", fingerprint)
+    place = "device/device/laptop.home.arpa/current"
+    with_ca.must("sh", "-c", SIGNING.format(key=f"{place}/key.tss"))
+    with_ca.must("sh", "-c", f"openssl x509 -in {place}/certificate.pem -noout -pubkey > key.pub")
+    verify = ("openssl", "dgst", "-sha256", "-verify", "key.pub", "-signature", "signature")
+    assert with_ca.run(*verify, "laptop.csr").status == 0
+    assert with_ca.run(*verify, "first.csr").status != 0
 
 
 #: Starts a service that is locked in as those of `homeca schedule` are, and ends as it does.

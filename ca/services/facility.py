@@ -171,11 +171,16 @@ class Facility(Struct, frozen=True, kw_only=True):
                         remedy="restore the key blob made with this issuer",
                     )
                 yield signer
-        except PinWrong as wrong:  # the TPM does not know whose key it holds
-            raise PinWrong(
-                f"the TPM does not accept the PIN of {issuer.subject} ({issuer.key_file})",
-                remedy=wrong.remedy,
-            ) from wrong
+        except PinWrong as wrong:
+            raise pin_wrong(issuer, wrong) from wrong
+
+
+def pin_wrong(issuer: IssuerRecord, wrong: PinWrong) -> PinWrong:
+    """The same, with the issuer's name: the TPM does not know whose key it holds."""
+    return PinWrong(
+        f"the TPM does not accept the PIN of {issuer.subject} ({issuer.key_file})",
+        remedy=wrong.remedy,
+    )
 
 
 def algorithm_of(issuer: IssuerRecord) -> SignatureAlgorithm:

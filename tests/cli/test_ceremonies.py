@@ -9,7 +9,7 @@ import pytest
 
 from ca.encoding.tsskey import TssKey
 from tests.cli.running import run
-from tests.house import House
+from tests.house import House, make_request
 from tests.interop.homeca import Homeca
 from tests.interop.programs import must
 from tests.interop.programs import run as program
@@ -158,12 +158,23 @@ def test_a_wrong_pin_is_said_to_be_the_roots_and_leaves_no_file(tmp_path: Path) 
 def test_an_intermediate_has_a_pin_of_its_own_without_a_terminal(tmp_path: Path) -> None:
     homeca = Homeca(tmp_path / "home")
     pin, new = private(tmp_path / "pin", "1234"), private(tmp_path / "new", "5678")
-    homeca.must("init-root", "--name", "A", "--key", "ec-p256", "--pin", "--pin-file", pin)
+    homeca.must(
+        *("init-root", "--name", "A", "--key", "ec-p256", "--permit-dns", "home.arpa"),
+        *("--pin", "--pin-file", pin),
+    )
     both = ("--pin-file", pin, "--new-pin-file", new)
     homeca.must("init-intermediate", "--key", "ec-p256", *both)
     prove = ("prove", "--issuer", "intermediate-1", "--nonce", "00")
     assert homeca.run(*prove, "--pin-file", new).returncode == 0
     assert homeca.run(*prove, "--pin-file", pin).returncode == 4
+    requests = [
+        make_request(tmp_path, stem, f"DNS:{stem}.home.arpa") for stem in ("phone", "laptop")
+    ]
+    sign = ("sign", *map(str, requests), "--profile", "vpn-client", "--out", str(tmp_path))
+    refused = homeca.run(*sign, "--pin-file", pin)
+    assert "2 of 2 requests failed" in refused.stderr
+    assert refused.stderr.count("of O=A,CN=A Intermediate CA 1 (keys/intermediate-1.tss)") == 2
+    assert homeca.run(*sign, "--pin-file", new).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class Issuance(Struct):
                 except BaseException:  # Ctrl-C, before the key was asked
                     self._settle(recorded, None)
                     raise
-                thread = transaction.enter_context(SigningThread(signer, authority.issuer.spki))
+                thread = transaction.enter_context(SigningThread(signer, authority.issuer))
                 yield from self._pass_through(thread, recorded, chunks)
 
     def _pass_through(

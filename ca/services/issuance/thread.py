@@ -12,10 +12,12 @@ from typing import Self
 
 from msgspec import Struct, field
 
-from ca.errors import CustodyError, HomecaError, SignatureInvalid
+from ca.errors import CustodyError, HomecaError, PinWrong, SignatureInvalid
 from ca.interfaces.custody import Signer
+from ca.interfaces.issuing import IssuerRecord
 from ca.interruption import uninterrupted
 from ca.lint.gate import LintedTbs
+from ca.services.facility import pin_wrong
 from ca.services.issuance.signing import sign_linted
 
 #: Seconds after which a thread that computes gives way to another. A signature takes eight turns:
@@ -53,9 +55,9 @@ class Run(Struct):
 class SigningThread:
     """Signs in the order in which it is told to. After a failure the key is not asked again."""
 
-    def __init__(self, signer: Signer, spki: bytes) -> None:
+    def __init__(self, signer: Signer, issuer: IssuerRecord) -> None:
         self._signer = signer
-        self._spki = spki
+        self._issuer = issuer
         self._is_over = False  # no Event: its lock, too, would stay taken
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="signing")
         self._turn = sys.getswitchinterval()
@@ -93,7 +95,10 @@ class SigningThread:
             if self._is_over:
                 return
             try:
-                run.ders.append(sign_linted(tbs, self._signer, self._spki))
+                run.ders.append(sign_linted(tbs, self._signer, self._issuer.spki))
+            except PinWrong as wrong:  # only now: a TPM asks for it when the key is used
+                run.failure = pin_wrong(self._issuer, wrong)
+                self.stop()
             except (CustodyError, SignatureInvalid) as error:
                 run.failure = error
                 self.stop()
